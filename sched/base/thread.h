@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread.h - the one thread-local object of the library.
+ *
+ * Problem.  A task may suspend on one thread and go on on another. Compilers keep the address of a
+ *           thread-local in a register over calls, and would go on reading the first thread's.
+ * Design.   One object, reached through one function that no compiler can see into: not inlined,
+ *           outside link-time optimisation, its result laundered. Callers ask again after every
+ *           call that may suspend, and never keep the pointer over one.
+ * Threads.  Each thread reads and writes its own object only.
+ */
+#ifndef ROTI_THREAD_H
+#define ROTI_THREAD_H
+
+#include <stdint.h>
+
+struct roti_worker;
+struct rota_context;
+struct roti_map;
+
+/*
+ * Where the current context is kept: by the running task, by the loop while a callback runs, or by
+ * the thread itself. Owned by ctx/context.c; sched only moves the pointer.
+ */
+struct roti_context_slot {
+    struct rota_context *cell; /* the entered context; NULL: `root` alone stands for it */
+    struct roti_map *root;     /* the immutable map, where there is no cell; NULL: empty */
+};
+
+struct roti_thread {
+    struct roti_worker *worker;        /* the loop that this thread runs; NULL on others */
+    struct roti_context_slot *context; /* the current slot; never NULL after the first call */
+    struct roti_context_slot top;      /* this thread's own context, outside any loop */
+    uint64_t random_state;             /* for choices that need no quality, such as victims */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* This thread's object, created empty at the first call; never NULL. */
+struct roti_thread *roti_thread_self(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
