@@ -4,6 +4,8 @@
  */
 #include "sched/base/thread.h"
 
+#include <stddef.h>
+
 static _Thread_local struct roti_thread thread_object;
 
 __attribute__((noinline)) struct roti_thread *roti_thread_self(void)

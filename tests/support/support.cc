@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * support.cc - main() of every test executable.
+ */
+#include <gtest/gtest.h>
+
+int main(int argc, char **argv)
+{
+    testing::InitGoogleTest(&argc, argv);
+    return RUN_ALL_TESTS();
+}
