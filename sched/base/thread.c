@@ -13,7 +13,7 @@ __attribute__((noinline)) struct roti_thread *roti_thread_self(void)
     struct roti_thread *self = &thread_object;
     if (__builtin_expect(self->context == NULL, 0))
         self->context = &self->top;
-    /* The compiler must not learn that the result is the same each time: after a switch it is not. */
+    /* The compiler must not learn that each call gives the same: after a switch it does not. */
     __asm__ volatile("" : "+r"(self)::"memory");
     return self;
 }
