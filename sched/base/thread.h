@@ -12,6 +12,7 @@
 #ifndef ROTI_THREAD_H
 #define ROTI_THREAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct roti_worker;
@@ -27,11 +28,22 @@ struct roti_context_slot {
     struct roti_map *root;     /* the immutable map, where there is no cell; NULL: empty */
 };
 
+/* References to one map, taken in a batch and handed out one by one. Owned by ctx/credit.c. */
+struct roti_context_credit {
+    struct roti_map *root;
+    uint64_t count;
+};
+
 struct roti_thread {
-    struct roti_worker *worker;        /* the loop that this thread runs; NULL on others */
-    struct roti_context_slot *context; /* the current slot; never NULL after the first call */
-    struct roti_context_slot top;      /* this thread's own context, outside any loop */
-    uint64_t random_state;             /* for choices that need no quality, such as victims */
+    struct roti_worker *worker;          /* the loop that this thread runs; NULL on others */
+    struct roti_context_slot *context;   /* the current slot; never NULL after the first call */
+    struct roti_context_slot top;        /* this thread's own context, outside any loop */
+    struct roti_context_credit captured; /* of the root captured last */
+    struct roti_context_credit released; /* of the root that a loop released last */
+    uint64_t context_id_next;            /* identities of contexts: a block of them */
+    uint64_t context_id_end;
+    bool context_guarded;  /* what contexts keep here is given back at exit */
+    uint64_t random_state; /* for choices that need no quality, such as victims */
 };
 
 #ifdef __cplusplus
