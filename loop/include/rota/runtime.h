@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtime.h - rota_run(): loops on every core, from the first task to the last.
+ */
+#ifndef ROTA_RUNTIME_H
+#define ROTA_RUNTIME_H
+
+#include <rota/base.h>
+#include <rota/loop.h>
+#include <rota/task.h>
+
+ROTA_BEGIN_DECLS
+
+/* Zero in any field means its default; a NULL opts means all defaults. Copied by the callee. */
+struct rota_run_opts {
+    unsigned loops;              /* default one per CPU that the process may use; at most 256. With 1
+                                    every task is pinned: asyncio's order, exactly */
+    size_t stack_size;           /* of tasks; default 256 KiB of address space */
+    int64_t shutdown_timeout_ns; /* how long leftover tasks may take; default: no limit */
+    rota_exception_fn exception_handler; /* default rota_default_exception_handler() */
+    void *exception_arg;
+    bool debug;                  /* slow callbacks, wrong threads, swallowed cancellations */
+    int64_t slow_callback_ns;    /* debug: report steps that take so long; default 100 ms */
+    bool no_signals;             /* leave SIGINT and SIGTERM alone */
+    bool pin_cpus;               /* bind each loop's thread to a CPU of its own */
+};
+
+/*
+ * Run fn(arg) as the first task of a new runtime, on this thread and one more per further loop.
+ * When it ends, the other tasks are cancelled, again and again until none is left or
+ * shutdown_timeout_ns has passed; then the loops are closed.
+ *
+ * SIGINT (where its disposition is the default) cancels the first task, SIGTERM starts the graceful
+ * stop of servers or, where there is none, does the same; a second signal acts by its default.
+ *
+ * Returns: what fn returned, 0 or more for success.
+ * Errors: fn's own; -EINVAL (fn NULL, bad option), -ENOMEM, -EMFILE and other errors of starting;
+ * -EAGAIN (no thread could be started), ROTA_ESTATE (a loop runs on this thread already);
+ * ROTA_EINTERRUPT (a signal ended it and fn returned -ECANCELED); the status of a callback or task
+ * that returned ROTA_EXIT is ROTA_EXIT.
+ * Call from: a thread that runs no loop. Suspends: no, it blocks until the end.
+ * Ownership: `arg` is borrowed until the return. Source: asyncio.run.
+ */
+ROTA_API int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts);
+
+/*
+ * The runtime of this thread.
+ *
+ * Returns: a borrowed pointer, valid until its rota_run() returns; NULL on a thread without a loop.
+ * Errors: none.
+ * Call from: anywhere. Suspends: no.
+ * Ownership: borrowed. It may be handed to other threads that end before rota_run() does.
+ */
+ROTA_API struct rota_runtime *rota_running_runtime(void);
+
+/*
+ * The number of loops.
+ *
+ * Returns: the number, 1 or more.
+ * Errors: -EINVAL (NULL).
+ * Call from: any thread while the runtime runs. Suspends: no.
+ * Ownership: borrowed.
+ */
+ROTA_API int rota_runtime_loop_count(const struct rota_runtime *runtime);
+
+/*
+ * One loop by its index.
+ *
+ * Returns: a borrowed pointer; NULL for NULL or an index that is out of range.
+ * Errors: none.
+ * Call from: any thread while the runtime runs. Suspends: no.
+ * Ownership: borrowed; rota_loop_ref() to keep it beyond the run.
+ */
+ROTA_API struct rota_loop *rota_runtime_loop(const struct rota_runtime *runtime, unsigned index);
+
+/* A task and the loop it was on when it was listed. */
+struct rota_task_entry {
+    struct rota_task *task; /* a counted reference */
+    struct rota_loop *loop; /* borrowed */
+};
+
+/*
+ * Every task of the runtime that is not done: exact for tasks alive throughout the call, each
+ * exactly once, without stopping anybody.
+ *
+ * Returns: how many there are, which may be more than `size`; the first `size` are in `entries`.
+ * Errors: -EINVAL (NULL runtime, or NULL entries with size above 0).
+ * Call from: any thread while the runtime runs. Suspends: no.
+ * Ownership: the caller must rota_task_unref() each entry's task. Source: asyncio.all_tasks.
+ */
+ROTA_API ssize_t rota_runtime_tasks(struct rota_runtime *runtime, struct rota_task_entry *entries,
+                                    size_t size);
+
+/*
+ * Start a task from a thread that runs no loop, on the less loaded of two loops.
+ *
+ * Returns: as rota_task_spawn().
+ * Errors: as rota_task_spawn(), and -EINVAL (NULL runtime); ROTA_ESTOP once the loops have stopped.
+ * Call from: any thread while the runtime runs. Suspends: no.
+ * Ownership: as rota_task_spawn(); the context copied is the calling thread's.
+ * Source: asyncio.run_coroutine_threadsafe.
+ */
+ROTA_API int rota_task_spawn_threadsafe(struct rota_runtime *runtime, struct rota_task **ret_task,
+                                        rota_task_fn fn, void *arg,
+                                        const struct rota_task_opts *opts);
+
+/*
+ * Ask for the graceful stop, as SIGTERM does: servers stop accepting and drain; where no server
+ * serves, the first task is cancelled.
+ *
+ * Returns: 0.
+ * Errors: -EINVAL (NULL).
+ * Call from: any thread while the runtime runs. Suspends: no.
+ * Ownership: borrowed.
+ */
+ROTA_API int rota_runtime_stop(struct rota_runtime *runtime);
+
+ROTA_END_DECLS
+
+#endif

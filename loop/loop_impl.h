@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loop_impl.h - what a loop consists of, for the files of this layer and for net.
+ */
+#ifndef ROTI_LOOP_IMPL_H
+#define ROTI_LOOP_IMPL_H
+
+#include <rota/loop.h>
+#include <rota/runtime.h>
+
+#include "loop/poller.h"
+#include "loop/timer.h"
+#include "sched/pool.h"
+#include "sched/task_impl.h"
+#include "sched/worker.h"
+
+struct rota_loop {
+    struct roti_worker worker;    /* first: its queues, its thread */
+    struct rota_runtime *runtime; /* valid until the runtime ends */
+    struct roti_poller poller;    /* descriptors; the eventfd */
+    struct roti_timers timers;    /* the wheel and its lock */
+    struct roti_slots_cache handle_cache; /* owner only */
+    _Atomic(uint32_t) refs;
+    _Atomic(bool) closed;        /* nothing is scheduled any more */
+    rota_exception_fn exception_fn; /* owner only; NULL: the runtime's */
+    void *exception_arg;
+    struct roti_handle_node *_Atomic running_handle; /* the callback that runs; owner writes */
+};
+
+struct rota_runtime {
+    struct roti_pool pool;
+    unsigned loop_count;
+    struct rota_loop **loops;
+    struct roti_worker **workers;
+    struct rota_task *main_task;
+    rota_exception_fn exception_fn;
+    void *exception_arg;
+    int64_t slow_callback_ns;
+    struct roti_stop *stop; /* the graceful stop: loop/signal.c */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The loop of this thread, or NULL; never kept over a suspension. */
+static inline struct rota_loop *roti_loop_current(void)
+{
+    struct roti_worker *worker = roti_worker_current();
+    return worker != NULL ? (struct rota_loop *)worker->loop : NULL;
+}
+
+/* Tells the loop's exception handler, or the runtime's, or the default. `info->loop` chooses. */
+void roti_loop_report(const struct rota_error_info *info);
+
+/* Ends the run with ROTA_EXIT, as a callback's return value asks. Any thread of the runtime. */
+void roti_runtime_exit(struct rota_runtime *runtime);
+
+/* The driver of every real loop. */
+extern const struct roti_driver roti_loop_driver;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * driver.h - how a worker sleeps, is woken, and runs what is not a task: a table given by the layer
+ * above, so that sched includes nothing of it and the same scheduler runs in virtual time.
+ */
+#ifndef ROTI_DRIVER_H
+#define ROTI_DRIVER_H
+
+#include "sched/base/list.h"
+
+struct rota_task;
+struct roti_worker;
+
+/* What a local queue, an inbox and an overflow list hold. */
+enum roti_work_kind {
+    ROTI_WORK_TASK,     /* the first member of a struct rota_task */
+    ROTI_WORK_CALLBACK, /* the layer above knows what: roti_driver.run() */
+};
+
+struct roti_work {
+    struct roti_link link; /* owned by whatever queue holds the item */
+    uint32_t kind;         /* enum roti_work_kind */
+    uint32_t extra;        /* the embedding struct's */
+};
+
+struct roti_driver {
+    /* Monotonic nanoseconds. Any thread. */
+    int64_t (*now)(void *loop);
+
+    /*
+     * Takes what is ready: wakes tasks, pushes callbacks, fires due timers. With deadline_ns 0 it
+     * never blocks; otherwise it blocks until something is ready, wake() was called since the last
+     * return, or the earlier of deadline_ns and the next timer has come. Owner only.
+     */
+    void (*poll)(void *loop, int64_t deadline_ns);
+
+    /* True if a timer is armed that is due now. Owner only; cheap, no system call without timers. */
+    bool (*timers_due)(void *loop);
+
+    /* Makes a blocked poll() return, or the next one not block. Any thread. */
+    void (*wake)(void *loop);
+
+    /* Runs an item that is not a task, on the loop's own stack. Owner only. */
+    void (*run)(void *loop, struct roti_work *work);
+
+    /* Gives back an item that will never run: the loop is closed. Any thread. */
+    void (*drop)(void *loop, struct roti_work *work);
+
+    /* A task failed and nobody read its status; or ended with a request it never saw (debug). Any
+     * thread; `loop` may be NULL. The text is a static string. */
+    void (*report)(void *loop, const char *text, struct rota_task *task, int status);
+};
+
+#endif

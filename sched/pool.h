@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.h - the workers of one runtime: created, started, drained, joined, freed; in that order.
+ *
+ * Shutdown is a protocol in numbered phases; each begins only when the one before is complete:
+ *   1 RUNNING   tasks run
+ *   2 DRAINING  the first task has ended; leftovers are cancelled again and again until no task is
+ *               left, or the deadline has passed
+ *   3 STOPPING  no task runs any more; every worker leaves its loop
+ *   4 STOPPED   every thread is joined; inboxes are closed, what they hold is dropped
+ */
+#ifndef ROTI_POOL_H
+#define ROTI_POOL_H
+
+#include "sched/idle.h"
+#include "sched/worker.h"
+
+#define ROTI_LOOP_MAX 256
+
+enum roti_phase {
+    ROTI_RUNNING_PHASE = 1,
+    ROTI_DRAINING_PHASE,
+    ROTI_STOPPING_PHASE,
+    ROTI_STOPPED_PHASE,
+};
+
+struct roti_pool_opts {
+    unsigned worker_count; /* 1 to ROTI_LOOP_MAX */
+    size_t stack_size;     /* of tasks; 0: the default */
+    bool debug;            /* checks that cost more */
+    const struct roti_driver *driver;
+    /* Called on each worker's thread before its first and after its last turn. */
+    int (*thread_start)(void *loop);
+    void (*thread_stop)(void *loop);
+};
+
+struct roti_pool {
+    unsigned worker_count;
+    size_t stack_size;
+    bool debug;
+    const struct roti_driver *driver;
+    int (*thread_start)(void *loop);
+    void (*thread_stop)(void *loop);
+    void *user; /* the runtime that owns the pool */
+    struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
+    struct roti_idle idle;
+    _Atomic(int) phase;                /* enum roti_phase */
+    _Atomic(uint64_t) foreign_spawned; /* tasks spawned by threads that run no loop */
+    _Atomic(uint32_t) round_robin;     /* where the next foreign spawn goes */
+    int64_t drain_deadline_ns;         /* worker 0 only */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Prepares the pool and its workers (zeroed memory of the caller, one a loop, with `loop` set).
+ * 0, -EINVAL, -ENOMEM. */
+int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
+                   struct roti_worker *const *workers);
+
+/*
+ * Starts threads for workers 1.., runs worker 0 on the calling thread until STOPPING, and joins.
+ * fn(arg) runs as the first task, named "main"; its end begins DRAINING. Returns 0 with *ret_status
+ * set to the first task's status, or a negative error and nothing is left running.
+ */
+int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
+                  int64_t shutdown_timeout_ns, int *ret_status);
+
+/* Frees what init allocated. After run, or instead of it. */
+void roti_pool_done(struct roti_pool *pool);
+
+/* Tasks that are not done, the runtime's own left out. Exact when it is zero. Any thread. */
+size_t roti_pool_live(struct roti_pool *pool);
+
+/* The pool whose worker runs on this thread, or NULL. */
+struct roti_pool *roti_pool_current(void);
+
+/* One look at the shutdown protocol, by worker 0 in each turn once DRAINING. */
+void roti_pool_supervise(struct roti_pool *pool);
+
+static inline enum roti_phase roti_pool_phase(const struct roti_pool *pool)
+{
+    /* [PL1] acquire: pairs with [PL2]; what was done before the phase began is visible. */
+    return (enum roti_phase)roti_load(PL1, acquire, &pool->phase);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task_impl.h - the task header: two cache lines in a type-stable slot, which is the registry.
+ *
+ * A slot is never unmapped: whoever holds a stale {task, generation} reads a wrong generation, not
+ * freed memory. It is recycled when the task is done and its last counted reference is gone.
+ */
+#ifndef ROTI_TASK_IMPL_H
+#define ROTI_TASK_IMPL_H
+
+#include <rota/task.h>
+
+#include "ctx/context_impl.h"
+#include "sched/base/atomic.h"
+#include "sched/base/spin.h"
+#include "sched/driver.h"
+#include "sched/fiber.h"
+#include "sched/task_state.h"
+#include "sched/wait.h"
+
+struct roti_pool;
+struct roti_stack;
+struct roti_task_frame;
+
+/* Flags of struct rota_task, written before the task is visible or by the task itself. */
+#define ROTI_TASK_STARTED UINT32_C(0x01)
+#define ROTI_TASK_INTERNAL UINT32_C(0x02) /* the runtime's own: not listed, not waited for */
+#define ROTI_TASK_READ UINT32_C(0x04)     /* somebody has read the status, or cancelled it after */
+
+struct rota_task {
+    /* ---- line 1: what every switch, wake and steal touches ---- */
+    struct roti_work work;                /* the queue that holds it; work.extra: pins, task only */
+    roti_word word;                       /* any thread: sched/task_state.h */
+    _Atomic(struct roti_worker *) worker; /* the loop it is on: written at each push */
+    struct roti_context_slot context;     /* the task's current context; task only */
+    struct roti_task_frame *frame;        /* top of its stack; NULL once done; owner of the state */
+    _Atomic(uint32_t) refs;               /* counted references; the runtime's among them */
+    _Atomic(uint32_t) flags;              /* ROTI_TASK_* */
+    /* ---- line 2: creation, join, reports ---- */
+    _Atomic(uint64_t) generation;         /* odd while the slot holds a task; any thread */
+    uint64_t id;                          /* written before it is visible */
+    struct roti_pool *pool;               /* its runtime's workers; written before it is visible */
+    _Atomic(struct rota_task *) awaited;  /* the task it awaits, for forwarding; own writes */
+    struct roti_list joiners;             /* waits for its end; under lock */
+    struct roti_spin lock;                /* joiners, name, and the change to DONE */
+    int32_t status;                       /* written before DONE */
+    char *name;                           /* heap, or NULL: "Task-<id>"; under lock */
+};
+
+/* At the top of the task's stack: what is needed only while it runs. */
+struct roti_task_frame {
+    struct roti_fiber fiber;
+    struct roti_stack *stack;
+    rota_task_fn fn;
+    void *arg;
+    void (*arg_release)(void *arg);
+    struct roti_wait *wait;     /* first wait of the present suspension; for dump and forwarding */
+    const void *spawned_at;     /* return address of the spawn */
+    struct rota_timeout *scope; /* innermost timeout scope; task only */
+    struct roti_context_ref context_ref; /* what the task was started with */
+    const char *waker;          /* name of what last woke it; for the dump */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Spawns on `worker` from any thread. As rota_task_spawn(); `flags` of ROTI_TASK_*. */
+int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
+                    struct rota_task **ret_task, rota_task_fn fn, void *arg,
+                    const struct rota_task_opts *opts, uint32_t flags);
+
+/* Puts a QUEUED task where it belongs: own ring, local queue, or an inbox. Any thread. */
+void roti_task_enqueue(struct rota_task *task);
+
+/* A counted reference if the slot still holds a live task of that generation, else false. */
+bool roti_task_try_ref(struct rota_task *task, uint64_t generation);
+
+/*
+ * One pass over the registry: calls visit(task, arg) with a counted reference, which the visitor
+ * takes over, for each task of `pool` that is not done and not internal. A task alive throughout the
+ * call is visited exactly once. Any thread.
+ */
+void roti_task_visit(struct roti_pool *pool, void (*visit)(struct rota_task *task, void *arg),
+                     void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h - one loop's share of the scheduler: its queues, its counters, and the turn it makes.
+ *
+ * The turn, always: poll (blocking only when nothing is left; while work is left non-blocking, and
+ * only once ROTI_POLL_STEPS steps have run or ROTI_POLL_NS has passed) -> run the local queue as it
+ * stood -> run the ready ring within a budget -> search other loops -> park.
+ */
+#ifndef ROTI_WORKER_H
+#define ROTI_WORKER_H
+
+#include "ctx/context_impl.h"
+#include "sched/base/slots.h"
+#include "sched/driver.h"
+#include "sched/fiber.h"
+#include "sched/inbox.h"
+#include "sched/ready_ring.h"
+#include "sched/stack.h"
+
+#include <pthread.h>
+
+struct roti_pool;
+struct rota_task;
+
+#define ROTI_POLL_STEPS 61           /* steps between two polls while work is left */
+#define ROTI_POLL_NS INT64_C(1000000) /* time between two polls while work is left */
+#define ROTI_CLOCK_STEPS 16          /* steps between two looks at the clock for it */
+
+/* X(field, text): counters of a loop. Written by the owner only, read by any thread. */
+#define ROTI_COUNTERS(X)                                                                           \
+    X(turns, "turns of the loop")                                                                  \
+    X(switches, "steps of tasks")                                                                  \
+    X(callbacks, "callbacks run")                                                                  \
+    X(spawned, "tasks spawned here")                                                               \
+    X(finished, "tasks finished here")                                                             \
+    X(steals_tried, "searches of another loop's queues")                                           \
+    X(steals_won, "searches that found work")                                                      \
+    X(tasks_stolen, "tasks taken from other loops")                                                \
+    X(wakes_sent, "wakes of sleeping loops issued here")                                           \
+    X(wakes_received, "times a wake ended this loop's sleep")                                      \
+    X(posts_received, "items taken from the inbox")                                                \
+    X(migrations, "tasks resumed here that last ran elsewhere")                                    \
+    X(parks, "times the loop went to sleep")                                                       \
+    X(idle_ns, "nanoseconds asleep")
+
+struct roti_counters {
+#define ROTI_COUNTER_FIELD(field, text) _Atomic(uint64_t) field;
+    ROTI_COUNTERS(ROTI_COUNTER_FIELD)
+#undef ROTI_COUNTER_FIELD
+};
+
+/* Owner only: one writer, so a load and a store do instead of a read-modify-write. */
+#define roti_count(worker, field, amount)                                                          \
+    roti_store(CT1, relaxed, &(worker)->counters.field,                                            \
+               roti_load(CT2, relaxed, &(worker)->counters.field) + (uint64_t)(amount))
+
+struct roti_worker {
+    /* ---- read by others, written rarely ---- */
+    alignas(ROTI_CACHE_LINE) struct roti_pool *pool;
+    const struct roti_driver *driver;
+    void *loop;     /* the driver's argument */
+    unsigned index; /* in the pool */
+
+    /* ---- owner only ---- */
+    alignas(ROTI_CACHE_LINE) struct roti_fiber fiber; /* the loop's own stack */
+    struct rota_task *current;                        /* the task that is running, or NULL */
+    struct rota_task *on_loop_stack;                  /* a task inside rota_call_on_loop_stack() */
+    struct roti_fifo local;                           /* callbacks and pinned tasks */
+    struct roti_slots_cache task_cache;
+    struct roti_stack_cache stack_cache;
+    struct roti_context_slot context; /* for callbacks */
+    unsigned steps;                   /* since the last poll */
+    int64_t polled_ns;                /* time of the last poll, when it was looked at */
+    bool searching;                   /* holds a searcher's token of the pool */
+    pthread_t thread;
+
+    /* ---- shared ---- */
+    struct roti_ring ring;
+    struct roti_overflow overflow;
+    struct roti_inbox inbox;
+    _Atomic(struct rota_task *) running; /* `current`, for dumps; borrowed */
+    struct roti_counters counters;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The worker of this thread, or NULL. Ask again after every call that may suspend. */
+struct roti_worker *roti_worker_current(void);
+
+/* Puts an item behind the local queue, after what the inbox holds. Owner only. */
+void roti_worker_push_local(struct roti_worker *worker, struct roti_work *work);
+
+/* Puts an item into the inbox that only the owner empties, and wakes the loop if it sleeps. False
+ * if the loop is closed; the item is the caller's then. Any thread. */
+bool roti_worker_post(struct roti_worker *worker, struct roti_work *work);
+
+/* Makes the loop look at its queues once more, whether it sleeps or not. Any thread. */
+void roti_worker_notify(struct roti_worker *worker);
+
+/* Runs turns until the pool stops this worker. On the worker's thread. */
+void roti_worker_main(struct roti_worker *worker);
+
+/* Whether the caller may suspend: in a task, and not on the loop's stack. */
+bool roti_worker_in_task(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
