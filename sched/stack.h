@@ -20,7 +20,13 @@
 #define ROTI_STACK_SIZE_DEFAULT ((size_t)256 << 10)
 #define ROTI_STACK_SIZE_MAX ((size_t)64 << 20)
 #define ROTI_STACK_CLASS_COUNT 13 /* the powers of two from the least size to the greatest */
-#define ROTI_STACK_CACHE_MAX 64   /* stacks of one class in one cache */
+
+/* Stacks of one class in one cache; fewer of the large classes. */
+#if defined(ROTI_SMALL) && ROTI_SMALL
+#define ROTI_STACK_CACHE_MAX 4
+#else
+#define ROTI_STACK_CACHE_MAX 64
+#endif
 
 struct roti_slab;
 
@@ -33,8 +39,10 @@ struct roti_stack {
     struct roti_slab *slab;        /* the mapping that it is part of */
     struct roti_stack_notes notes; /* the sanitizers'; for the stack's user */
     uint8_t class_index;
-    uint8_t colour; /* which cache line of the top page first frames start at */
-    bool guarded;   /* the guard is in place; set once, at first use */
+    uint8_t colour;         /* which cache line of the top page first frames start at */
+    bool warm;              /* in the pool: in which of its lists */
+    bool guarded;           /* the guard is in place; set once, at first use */
+    uint8_t guard_mappings; /* what roti_guard_release() gets back for it */
 };
 
 /* Unused stacks of one owner (a worker), last in first out. Owner only; no locks. */
@@ -43,13 +51,6 @@ struct roti_stack_cache {
         struct roti_list list; /* the newest at the back */
         unsigned count;
     } classes[ROTI_STACK_CLASS_COUNT];
-};
-
-/* How the guards are made; the process finds out at the first stack. */
-enum roti_stack_guard {
-    ROTI_GUARD_PROBE,    /* not known yet */
-    ROTI_GUARD_MARKER,   /* MADV_GUARD_INSTALL: no mapping of its own */
-    ROTI_GUARD_MPROTECT, /* PROT_NONE: two mappings a stack, up to a budget */
 };
 
 #ifdef __cplusplus
@@ -80,7 +81,7 @@ void roti_stack_pool_drain(void);
 
 /*
  * In the child of a fork: forgets all stacks (what other threads had half done cannot be trusted),
- * leaving them mapped, as the caller may be running on one.
+ * leaving them mapped, as the caller may be running on one. Caches of before must not be used.
  */
 void roti_stack_pool_forked(void);
 
@@ -98,16 +99,6 @@ static inline char *roti_stack_top(const struct roti_stack *stack)
 {
     return stack->low + stack->size - (size_t)stack->colour * 64;
 }
-
-/* What guards are made of; probed now if it is not known. */
-enum roti_stack_guard roti_stack_guard_kind(void);
-
-/*
- * For tests: forces the kind of guard (ROTI_GUARD_PROBE: back to probing), and the number of
- * mappings that mprotect guards may use (0: back to what the system allows). Only while no stack
- * exists.
- */
-void roti_stack_override(enum roti_stack_guard kind, size_t mapping_count_max);
 
 #ifdef __cplusplus
 }

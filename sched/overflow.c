@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * overflow.c - the handler of SIGSEGV that reports an overflowing task.
+ *
+ * A fault on a stack that is used up cannot be handled on it: each loop's thread has an alternate
+ * signal stack, with a guard of its own. The handler only looks up the address, describes the
+ * task and writes; then the fault takes the way that it would have taken without us, so that cores
+ * and other crash reporters see the original.
+ */
+#include "sched/overflow.h"
+
+#include "sched/base/alloc.h"
+#include "sched/base/atomic.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ALT_STACK_SIZE_MIN ((size_t)64 << 10)
+
+static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned thread_count;          /* under install_lock */
+static bool handler_installed;         /* under install_lock; may outlast thread_count */
+static struct sigaction former_action; /* written before our handler is installed */
+static _Atomic(roti_overflow_describe_fn) describe_hook;
+
+/* ---- In the handler: nothing that locks or allocates ------------------------------------------
+ */
+
+/* Appends to a line, as far as it fits. */
+static size_t line_append(char *line, size_t size, size_t length, const char *text)
+{
+    while (*text != 0 && length < size)
+        line[length++] = *text++;
+    return length;
+}
+
+static size_t line_append_hex(char *line, size_t size, size_t length, uintptr_t number)
+{
+    char digits[2 * sizeof number + 1];
+    size_t at = sizeof digits - 1;
+    digits[at] = 0;
+    do
+        digits[--at] = "0123456789abcdef"[number % 16];
+    while ((number /= 16) != 0);
+    length = line_append(line, size, length, "0x");
+    return line_append(line, size, length, digits + at);
+}
+
+static void report(const struct roti_stack *stack, const void *address)
+{
+    char who[256] = "";
+    char line[512];
+    /* [KO1] acquire: pairs with [KO2], so that what the function reads was written. */
+    roti_overflow_describe_fn describe = roti_load(KO1, acquire, &describe_hook);
+    if (describe != NULL)
+        describe(stack, who, sizeof who);
+    who[sizeof who - 1] = 0;
+
+    size_t n = line_append(line, sizeof line - 1, 0, "rota: stack overflow in task ");
+    if (who[0] != 0) {
+        n = line_append(line, sizeof line - 1, n, who);
+    } else {
+        n = line_append(line, sizeof line - 1, n, "on the stack at ");
+        n = line_append_hex(line, sizeof line - 1, n, (uintptr_t)stack->low);
+    }
+    n = line_append(line, sizeof line - 1, n, ": fault at ");
+    n = line_append_hex(line, sizeof line - 1, n, (uintptr_t)address);
+    line[n++] = '\n';
+    ssize_t written = write(STDERR_FILENO, line, n);
+    (void)written; /* there is nobody left to tell */
+}
+
+/* What would have happened without us. */
+static void hand_on(int signal_number, siginfo_t *info, void *context)
+{
+    if (former_action.sa_flags & SA_SIGINFO) {
+        former_action.sa_sigaction(signal_number, info, context);
+        return;
+    }
+    if (former_action.sa_handler != SIG_DFL && former_action.sa_handler != SIG_IGN) {
+        former_action.sa_handler(signal_number);
+        return;
+    }
+    if (former_action.sa_handler == SIG_IGN && info->si_code <= 0)
+        return; /* sent by a process, and ignored */
+    /* The faulting instruction runs again, and the kernel acts; a sent signal is sent again. */
+    struct sigaction by_default;
+    memset(&by_default, 0, sizeof by_default);
+    by_default.sa_handler = SIG_DFL;
+    sigaction(signal_number, &by_default, NULL);
+    if (info->si_code <= 0)
+        raise(signal_number);
+}
+
+static void handle_fault(int signal_number, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    bool in_guard = false;
+    const struct roti_stack *stack = NULL;
+    if (info->si_code > 0)
+        stack = roti_stack_find(info->si_addr, &in_guard);
+    if (stack != NULL && in_guard)
+        report(stack, info->si_addr);
+    errno = saved_errno;
+    hand_on(signal_number, info, context);
+}
+
+/* ---- Coming and going -------------------------------------------------------------------------
+ */
+
+void roti_overflow_set_describe(roti_overflow_describe_fn describe)
+{
+    /* [KO2] release: pairs with [KO1]. */
+    roti_store(KO2, release, &describe_hook, describe);
+}
+
+/* The first thread installs the handler. Under install_lock. */
+static void handler_install(void)
+{
+    struct sigaction action;
+    if (handler_installed)
+        return;
+    sigaction(SIGSEGV, NULL, &former_action);
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handle_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGSEGV, &action, NULL);
+    handler_installed = true;
+}
+
+/* The last thread puts the former one back. Under install_lock. */
+static void handler_remove(void)
+{
+    struct sigaction current;
+    sigaction(SIGSEGV, NULL, &current);
+    if (!(current.sa_flags & SA_SIGINFO) || current.sa_sigaction != handle_fault)
+        return; /* it may call us: former_action must stay */
+    sigaction(SIGSEGV, &former_action, NULL);
+    handler_installed = false;
+}
+
+int roti_overflow_install_thread(struct roti_overflow_thread *thread)
+{
+    stack_t existing;
+    thread->memory = NULL;
+    thread->size = 0;
+    if (sigaltstack(NULL, &existing) == 0 && (existing.ss_flags & SS_DISABLE)) {
+        size_t guard_size = (size_t)sysconf(_SC_PAGESIZE);
+        size_t size = (size_t)sysconf(_SC_SIGSTKSZ) + ALT_STACK_SIZE_MIN;
+        size = guard_size + (size + guard_size - 1) / guard_size * guard_size;
+        if (!roti_alloc_permitted(size))
+            return -ENOMEM;
+        char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+        if (memory == MAP_FAILED)
+            return -ENOMEM;
+        stack_t own = {.ss_sp = memory + guard_size, .ss_size = size - guard_size};
+        if (mprotect(memory, guard_size, PROT_NONE) < 0 || sigaltstack(&own, NULL) < 0) {
+            munmap(memory, size);
+            return -ENOMEM;
+        }
+        thread->memory = memory;
+        thread->size = size;
+    }
+    pthread_mutex_lock(&install_lock);
+    thread_count++;
+    handler_install();
+    pthread_mutex_unlock(&install_lock);
+    return 0;
+}
+
+void roti_overflow_remove_thread(struct roti_overflow_thread *thread)
+{
+    pthread_mutex_lock(&install_lock);
+    if (--thread_count == 0)
+        handler_remove();
+    pthread_mutex_unlock(&install_lock);
+    if (thread->memory == NULL)
+        return;
+    stack_t none = {.ss_flags = SS_DISABLE};
+    sigaltstack(&none, NULL);
+    munmap(thread->memory, thread->size);
+    thread->memory = NULL;
+}
