@@ -194,7 +194,8 @@ extern "C" {
 
 SANITIZER_OPTIONS __asan_default_options()
 {
-    return "detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1";
+    return "detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1:"
+           "allocator_may_return_null=1";
 }
 
 SANITIZER_OPTIONS __ubsan_default_options()
@@ -204,7 +205,7 @@ SANITIZER_OPTIONS __ubsan_default_options()
 
 SANITIZER_OPTIONS __tsan_default_options()
 {
-    return "second_deadlock_stack=1:history_size=4";
+    return "second_deadlock_stack=1:history_size=4:allocator_may_return_null=1";
 }
 }
 
