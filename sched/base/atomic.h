@@ -9,8 +9,12 @@
  *           it vanishes, the explorer names the site in a trace and can weaken its order (mutants),
  *           and docs/concurrency.md lists each label with its partner. Labels are unique in the
  *           project. Its second is the order: relaxed, acquire, release, acq_rel, seq_cst.
+ * Forms.    Native; ThreadSanitizer (ROTI_TSAN is 1), which does not understand fences: they are
+ *           emitted, and no code may rely on one there; and ROTI_MODEL, C only, where each
+ *           operation calls tests/model/model.h.
  * Rules.    Orders on operations; fences only in the two Dekker functions (sched/park.c). Fields
- *           are declared _Atomic(T). A failed compare-and-swap has the load half of its order.
+ *           are declared _Atomic(T), T an integer of up to 8 bytes, bool or a pointer. A failed
+ *           compare-and-swap has the load half of its order.
  */
 #ifndef ROTI_ATOMIC_H
 #define ROTI_ATOMIC_H
@@ -21,6 +25,57 @@
 #include <stdint.h>
 
 #define ROTI_CACHE_LINE 64
+
+#ifndef ROTI_MODEL
+#define ROTI_MODEL 0
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define ROTI_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ROTI_TSAN 1
+#endif
+#endif
+#ifndef ROTI_TSAN
+#define ROTI_TSAN 0
+#endif
+
+#if ROTI_MODEL
+
+#include "tests/model/model.h"
+
+#define roti_load(label, order, pointer)                                                           \
+    ((MODEL_TYPE(pointer))model_load(MODEL_SITE(#label, MODEL_LOAD, order), pointer,               \
+                                     sizeof *(pointer)))
+#define roti_store(label, order, pointer, value)                                                   \
+    model_store(MODEL_SITE(#label, MODEL_STORE, order), pointer, sizeof *(pointer),                \
+                (uint64_t)(MODEL_TYPE(pointer))(value))
+#define roti_exchange(label, order, pointer, value)                                                \
+    MODEL_UPDATE(#label, MODEL_EXCHANGE, order, pointer, value)
+#define roti_fetch_add(label, order, pointer, value)                                               \
+    MODEL_UPDATE(#label, MODEL_ADD, order, pointer, value)
+#define roti_fetch_sub(label, order, pointer, value)                                               \
+    MODEL_UPDATE(#label, MODEL_SUB, order, pointer, value)
+#define roti_fetch_or(label, order, pointer, value)                                                \
+    MODEL_UPDATE(#label, MODEL_OR, order, pointer, value)
+#define roti_fetch_and(label, order, pointer, value)                                               \
+    MODEL_UPDATE(#label, MODEL_AND, order, pointer, value)
+#define roti_cas(label, order, pointer, expected, value)                                           \
+    MODEL_SWAP(#label, MODEL_CAS, order, pointer, expected, value)
+#define roti_cas_weak(label, order, pointer, expected, value)                                      \
+    MODEL_SWAP(#label, MODEL_CAS_WEAK, order, pointer, expected, value)
+#define roti_fence(label, order) model_fence(MODEL_SITE(#label, MODEL_FENCE, order))
+
+#define ROTI_PLAIN_READ(pointer) model_plain(pointer, false, __FILE__, __LINE__)
+#define ROTI_PLAIN_WRITE(pointer) model_plain(pointer, true, __FILE__, __LINE__)
+
+static inline void roti_pause(void)
+{
+    model_pause();
+}
+
+#else
 
 #define roti_load(label, order, pointer) atomic_load_explicit(pointer, memory_order_##order)
 #define roti_store(label, order, pointer, value)                                                   \
@@ -53,7 +108,26 @@
     atomic_compare_exchange_weak_explicit(pointer, expected, value, memory_order_##order,          \
                                           ROTI_FAILURE_##order)
 
+#if ROTI_TSAN && defined(__GNUC__) && !defined(__clang__)
+/* gcc warns that its ThreadSanitizer ignores fences; that is known here, and relied on nowhere. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wtsan"
+static inline void roti_tsan_fence(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
+#pragma GCC diagnostic pop
+#define roti_fence(label, order) roti_tsan_fence()
+#else
 #define roti_fence(label, order) atomic_thread_fence(memory_order_##order)
+#endif
+
+/*
+ * Announces a plain access to data that threads hand to each other. Nothing natively; the explorer
+ * fails the run if the access races.
+ */
+#define ROTI_PLAIN_READ(pointer) ((void)sizeof(pointer))
+#define ROTI_PLAIN_WRITE(pointer) ((void)sizeof(pointer))
 
 /* A hint in a loop that waits for another thread. */
 static inline void roti_pause(void)
@@ -64,5 +138,7 @@ static inline void roti_pause(void)
     __asm__ volatile("yield" ::: "memory");
 #endif
 }
+
+#endif
 
 #endif
