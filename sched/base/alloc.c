@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * alloc.c - heap memory: jemalloc where the process has it, else malloc; a hook for tests.
+ * alloc.c - heap memory: jemalloc where the process has it, else malloc; hooks for tests.
  */
 #include "sched/base/alloc.h"
 
 #include "sched/base/atomic.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Present when the program links jemalloc, NULL otherwise. The library itself never links it. */
 extern void *mallocx(size_t size, int flags) __attribute__((weak));
@@ -16,35 +15,70 @@ extern void sdallocx(void *pointer, size_t size, int flags) __attribute__((weak)
 
 #define MALLOCX_ZERO_FLAG 0x40 /* MALLOCX_ZERO of jemalloc's documented interface */
 
-typedef bool (*hook_fn)(size_t size);
+typedef bool (*permission_fn)(size_t size);
+typedef void (*balance_fn)(ptrdiff_t change);
 
-static _Atomic(hook_fn) alloc_hook;
+static _Atomic(permission_fn) permission_hook;
+static _Atomic(balance_fn) balance_hook;
 
-void roti_alloc_set_hook(hook_fn may_allocate)
+void roti_alloc_set_hook(permission_fn may_allocate)
 {
-    roti_store(A1, release, &alloc_hook, may_allocate);
+    /* [A1] release: pairs with [A2]. */
+    roti_store(A1, release, &permission_hook, may_allocate);
 }
 
 bool roti_alloc_permitted(size_t size)
 {
     /* [A2] acquire: pairs with [A1], so that what the hook reads was written. */
-    hook_fn hook = roti_load(A2, acquire, &alloc_hook);
-    return __builtin_expect(hook == NULL, 1) || hook(size);
+    permission_fn may_allocate = roti_load(A2, acquire, &permission_hook);
+    return __builtin_expect(may_allocate == NULL, 1) || may_allocate(size);
+}
+
+void roti_alloc_set_balance_hook(balance_fn changed)
+{
+    /* [A3] release: pairs with [A4]. */
+    roti_store(A3, release, &balance_hook, changed);
+}
+
+static void report_change(size_t released, size_t obtained)
+{
+    /* [A4] acquire: pairs with [A3], so that what the hook writes was made before. */
+    balance_fn changed = roti_load(A4, acquire, &balance_hook);
+    if (__builtin_expect(changed != NULL, 0))
+        changed((ptrdiff_t)obtained - (ptrdiff_t)released);
+}
+
+/* All three or none: a block must go back to the allocator that it came from. */
+static bool has_jemalloc(void)
+{
+    return mallocx != NULL && rallocx != NULL && sdallocx != NULL;
+}
+
+/* No allocator agrees with another about empty blocks; here each is one byte, and not NULL. */
+static size_t at_least_one(size_t size)
+{
+    return size ? size : 1;
 }
 
 void *roti_alloc(size_t size)
 {
     if (!roti_alloc_permitted(size))
         return NULL;
-    return mallocx && sdallocx && rallocx ? mallocx(size ? size : 1, 0) : malloc(size ? size : 1);
+    void *pointer = has_jemalloc() ? mallocx(at_least_one(size), 0) : malloc(at_least_one(size));
+    if (pointer != NULL)
+        report_change(0, size);
+    return pointer;
 }
 
 void *roti_zalloc(size_t size)
 {
     if (!roti_alloc_permitted(size))
         return NULL;
-    return mallocx && sdallocx && rallocx ? mallocx(size ? size : 1, MALLOCX_ZERO_FLAG)
-                                          : calloc(1, size ? size : 1);
+    void *pointer = has_jemalloc() ? mallocx(at_least_one(size), MALLOCX_ZERO_FLAG)
+                                   : calloc(1, at_least_one(size));
+    if (pointer != NULL)
+        report_change(0, size);
+    return pointer;
 }
 
 void *roti_realloc(void *pointer, size_t old_size, size_t new_size)
@@ -53,17 +87,20 @@ void *roti_realloc(void *pointer, size_t old_size, size_t new_size)
         return roti_alloc(new_size);
     if (!roti_alloc_permitted(new_size))
         return NULL;
-    (void)old_size;
-    return mallocx && sdallocx && rallocx ? rallocx(pointer, new_size ? new_size : 1, 0)
-                                          : realloc(pointer, new_size ? new_size : 1);
+    void *moved = has_jemalloc() ? rallocx(pointer, at_least_one(new_size), 0)
+                                 : realloc(pointer, at_least_one(new_size));
+    if (moved != NULL)
+        report_change(old_size, new_size);
+    return moved;
 }
 
 void roti_free(void *pointer, size_t size)
 {
     if (pointer == NULL)
         return;
-    if (mallocx && sdallocx && rallocx)
-        sdallocx(pointer, size ? size : 1, 0);
+    report_change(size, 0);
+    if (has_jemalloc())
+        sdallocx(pointer, at_least_one(size), 0);
     else
         free(pointer);
 }

@@ -4,7 +4,7 @@
  *
  * jemalloc's sized calls where the process has it (weak references: the library never links it, so
  * that it can be dlopened), malloc otherwise. Failure is a NULL that every caller turns into
- * -ENOMEM; the hook lets a test fail the k-th allocation.
+ * -ENOMEM; one hook lets a test fail the k-th allocation, another lets it count live bytes.
  */
 #ifndef ROTI_ALLOC_H
 #define ROTI_ALLOC_H
@@ -36,6 +36,12 @@ void roti_alloc_set_hook(bool (*may_allocate)(size_t size));
 
 /* The same question, for resources that are not heap memory (stacks, slabs of address space). */
 bool roti_alloc_permitted(size_t size);
+
+/*
+ * Installs a function told of each change of the bytes in use (a size, or a size negated), NULL to
+ * remove. For tests; any thread, so the function must be thread-safe, and it must not allocate.
+ */
+void roti_alloc_set_balance_hook(void (*changed)(ptrdiff_t change));
 
 #ifdef __cplusplus
 }
