@@ -19,24 +19,24 @@
 #include <rota/context.h>
 
 #include "sched/base/atomic.h"
+#include "sched/base/spin.h"
 #include "sched/base/thread.h"
 
 /*
- * A context object. `state` says who uses it (ctx/context.c has the table of transitions):
- *   LOCK      a short spinlock over `root`: a writer that is not alone, and readers from outside;
- *   ENTERED   by one rota_context_run() or a callback of a loop that is not its home: exclusive;
+ * A context object. `state` says who uses it; ctx/context.c has the table of transitions:
+ *   ENTERED   by one rota_context_run(), or by a callback of a loop that is not its home: alone;
  *   TURN      by a callback of its home loop, which takes turns with the tasks counted above it;
  *   TASK      the unit of the count of tasks that have it as their context.
  */
-#define ROTI_CONTEXT_LOCK 1u
-#define ROTI_CONTEXT_ENTERED 2u
-#define ROTI_CONTEXT_TURN 4u
-#define ROTI_CONTEXT_TASK 8u
+#define ROTI_CONTEXT_ENTERED 1U
+#define ROTI_CONTEXT_TURN 2U
+#define ROTI_CONTEXT_TASK 4U
 
 struct rota_context {
     _Atomic(uint64_t) refs;
     _Atomic(uint32_t) state;
-    struct roti_map *root; /* written by who entered, under LOCK when others hold references */
+    struct roti_spin lock; /* orders a write of `root` with readers that have not entered */
+    struct roti_map *root; /* the user's by `state`: it reads without the lock, writes under it */
     uint64_t id;           /* never given twice; constant; what tokens compare */
     _Atomic(void *) home;  /* the loop that first used it for a task or callback; set once */
 };
