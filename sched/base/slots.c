@@ -128,6 +128,21 @@ void *roti_slots_at(const struct roti_slots *slots, size_t index)
     return chunk + index % per_chunk * slots->slot_size;
 }
 
+size_t roti_slots_index(const struct roti_slots *slots, const void *slot)
+{
+    size_t per_chunk = slots_per_chunk(slots);
+    size_t chunk = roti_slots_count(slots) / per_chunk;
+    for (;;) {
+        ROTI_ASSERT(chunk > 0);
+        chunk--;
+        /* [SL6] relaxed: as [SL5]. */
+        uintptr_t start = (uintptr_t)roti_load(SL6, relaxed, &slots->chunks[chunk]);
+        uintptr_t offset = (uintptr_t)slot - start;
+        if (offset < per_chunk * slots->slot_size)
+            return chunk * per_chunk + offset / slots->slot_size;
+    }
+}
+
 size_t roti_slots_used(struct roti_slots *slots)
 {
     roti_spin_lock(&slots->lock);

@@ -64,6 +64,10 @@ size_t roti_slots_count(const struct roti_slots *slots);
 /* The slot with that index, below roti_slots_count(). */
 void *roti_slots_at(const struct roti_slots *slots, size_t index);
 
+/* The index of a slot of the set: what roti_slots_at() takes. Looks at the newest chunk first, so it
+ * is quick for a slot that has just been made. */
+size_t roti_slots_index(const struct roti_slots *slots, const void *slot);
+
 /* Slots handed out and not given back, caches counted as given out. For tests. */
 size_t roti_slots_used(struct roti_slots *slots);
 
