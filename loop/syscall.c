@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * syscall.c - system calls: the only file that reads errno.
+ */
+#include "loop/syscall.h"
+
+#include "sched/base/atomic.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441 /* the number on every architecture, for headers older than 5.11 */
+#endif
+
+#define NS_PER_SECOND INT64_C(1000000000)
+
+static _Atomic(roti_syscall_hook_fn) syscall_hook;
+
+void roti_syscall_set_hook(roti_syscall_hook_fn hook)
+{
+    /* [SY1] release: pairs with [SY2]. */
+    roti_store(SY1, release, &syscall_hook, hook);
+}
+
+const char *roti_syscall_name(enum roti_syscall site)
+{
+    static const char *const names[] = {
+#define SYSCALL_NAME(name) #name,
+        ROTI_SYSCALLS(SYSCALL_NAME)
+#undef SYSCALL_NAME
+    };
+    return names[site];
+}
+
+/* What the hook says to a call. */
+static inline int hooked(enum roti_syscall site)
+{
+    /* [SY2] acquire: pairs with [SY1], so that what the hook reads was written. */
+    roti_syscall_hook_fn hook = roti_load(SY2, acquire, &syscall_hook);
+    return __builtin_expect(hook == NULL, 1) ? 0 : hook(site);
+}
+
+/*
+ * The body of a wrapper: the hook's answer, else the call's, with errno read right after it. GCC's
+ * statement expression, because each call has its own type.
+ */
+#define CALL(name, call)                                                                           \
+    ({                                                                                             \
+        long call_result = hooked(ROTI_SYSCALL_##name);                                            \
+        if (__builtin_expect(call_result == 0, 1)) {                                               \
+            call_result = (long)(call);                                                            \
+            if (call_result < 0)                                                                   \
+                call_result = -(long)errno;                                                        \
+        }                                                                                          \
+        call_result;                                                                               \
+    })
+
+/* The same, made again while it is interrupted. */
+#define CALL_AGAIN(name, call)                                                                     \
+    ({                                                                                             \
+        long again_result;                                                                         \
+        do                                                                                         \
+            again_result = CALL(name, call);                                                       \
+        while (__builtin_expect(again_result == -EINTR, 0));                                       \
+        again_result;                                                                              \
+    })
+
+#define WRAPPER __attribute__((noinline))
+
+WRAPPER int roti_sys_epoll_create(void)
+{
+    return (int)CALL(epoll_create1, epoll_create1(EPOLL_CLOEXEC));
+}
+
+WRAPPER int roti_sys_eventfd(void)
+{
+    return (int)CALL(eventfd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+WRAPPER int roti_sys_epoll_ctl(int epoll_fd, int command, int fd, uint32_t events, uint64_t data)
+{
+    struct epoll_event event = {.events = events, .data.u64 = data};
+    return (int)CALL_AGAIN(epoll_ctl, epoll_ctl(epoll_fd, command, fd, &event));
+}
+
+WRAPPER int roti_sys_epoll_pwait2(int epoll_fd, struct epoll_event *events, int count,
+                                  int64_t timeout_ns)
+{
+    struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / NS_PER_SECOND),
+                               .tv_nsec = (long)(timeout_ns % NS_PER_SECOND)};
+    return (int)CALL(epoll_pwait2, syscall(SYS_epoll_pwait2, epoll_fd, events, count,
+                                           timeout_ns < 0 ? NULL : &timeout, NULL, (size_t)0));
+}
+
+WRAPPER int roti_sys_epoll_wait(int epoll_fd, struct epoll_event *events, int count, int timeout_ms)
+{
+    return (int)CALL(epoll_wait, epoll_wait(epoll_fd, events, count, timeout_ms));
+}
+
+WRAPPER ssize_t roti_sys_read(int fd, void *buffer, size_t size)
+{
+    return CALL_AGAIN(read, read(fd, buffer, size));
+}
+
+WRAPPER ssize_t roti_sys_write(int fd, const void *data, size_t size)
+{
+    return CALL_AGAIN(write, write(fd, data, size));
+}
+
+WRAPPER int roti_sys_poll(int fd, short events)
+{
+    struct pollfd entry = {.fd = fd, .events = events};
+    int r = (int)CALL_AGAIN(poll, poll(&entry, 1, 0));
+    return r > 0 ? entry.revents : r;
+}
+
+WRAPPER ssize_t roti_sys_recv(int fd, void *buffer, size_t size, int flags)
+{
+    return CALL_AGAIN(recv, recv(fd, buffer, size, flags));
+}
+
+WRAPPER ssize_t roti_sys_send(int fd, const void *data, size_t size, int flags)
+{
+    return CALL_AGAIN(send, send(fd, data, size, flags));
+}
+
+WRAPPER ssize_t roti_sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return CALL_AGAIN(sendmsg, sendmsg(fd, message, flags));
+}
+
+WRAPPER int roti_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *size)
+{
+    return (int)CALL_AGAIN(
+        accept4, accept4(fd, (struct sockaddr *)peer, size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+WRAPPER int roti_sys_connect(int fd, const struct sockaddr *addr, socklen_t size)
+{
+    int r = (int)CALL(connect, connect(fd, addr, size));
+    return r == -EINTR ? -EINPROGRESS : r;
+}
+
+WRAPPER int roti_sys_getsockopt(int fd, int level, int name, int *ret_value)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    int r = (int)CALL_AGAIN(getsockopt, getsockopt(fd, level, name, &value, &size));
+    if (r == 0)
+        *ret_value = value;
+    return r;
+}
+
+WRAPPER void roti_sys_close(int fd)
+{
+    close(fd);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * syscall.h - the system calls of loop and net, each returning its result or a negative errno.
+ *
+ * Problem.  glibc declares the accessor of errno to be constant, so that a compiler may keep its
+ *           address over a suspension and read another thread's value after it.
+ * Design.   Each call and the one reading of its errno stand in one function that is never inlined
+ *           and never suspends. An interrupted call is made again here, and nowhere else.
+ * Testing.  A hook is asked before each call and may answer in the kernel's place, so that a test
+ *           can fail each site with each error.
+ */
+#ifndef ROTI_SYSCALL_H
+#define ROTI_SYSCALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/* X(name): every call that the hook is asked about. */
+#define ROTI_SYSCALLS(X)                                                                           \
+    X(epoll_create1)                                                                               \
+    X(epoll_ctl)                                                                                   \
+    X(epoll_pwait2)                                                                                \
+    X(epoll_wait)                                                                                  \
+    X(eventfd)                                                                                     \
+    X(read)                                                                                        \
+    X(write)                                                                                       \
+    X(poll)                                                                                        \
+    X(recv)                                                                                        \
+    X(send)                                                                                        \
+    X(sendmsg)                                                                                     \
+    X(accept4)                                                                                     \
+    X(connect)                                                                                     \
+    X(getsockopt)
+
+enum roti_syscall {
+#define ROTI_SYSCALL_ENUM(name) ROTI_SYSCALL_##name,
+    ROTI_SYSCALLS(ROTI_SYSCALL_ENUM) ROTI_SYSCALL_COUNT
+#undef ROTI_SYSCALL_ENUM
+};
+
+/* 0: make the call. A negative errno: it is the answer, and the call is not made. */
+typedef int (*roti_syscall_hook_fn)(enum roti_syscall site);
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Installs the hook, NULL to remove it. For tests; any thread, so the hook must be thread-safe. */
+void roti_syscall_set_hook(roti_syscall_hook_fn hook);
+
+/* "recv", "accept4", ... */
+const char *roti_syscall_name(enum roti_syscall site);
+
+/* Close-on-exec and, where there is such a thing, non-blocking. */
+int roti_sys_epoll_create(void);
+int roti_sys_eventfd(void);
+
+int roti_sys_epoll_ctl(int epoll_fd, int command, int fd, uint32_t events, uint64_t data);
+
+/* Waits with nanoseconds, or -ENOSYS. -EINTR is the caller's: its deadline may have moved. */
+int roti_sys_epoll_pwait2(int epoll_fd, struct epoll_event *events, int count, int64_t timeout_ns);
+
+/* Waits with milliseconds; as above. */
+int roti_sys_epoll_wait(int epoll_fd, struct epoll_event *events, int count, int timeout_ms);
+
+ssize_t roti_sys_read(int fd, void *buffer, size_t size);
+ssize_t roti_sys_write(int fd, const void *data, size_t size);
+
+/* The events of `events` and of POLLERR and POLLHUP that hold now; does not wait. */
+int roti_sys_poll(int fd, short events);
+
+ssize_t roti_sys_recv(int fd, void *buffer, size_t size, int flags);
+ssize_t roti_sys_send(int fd, const void *data, size_t size, int flags);
+ssize_t roti_sys_sendmsg(int fd, const struct msghdr *message, int flags);
+int roti_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *size);
+
+/* -EINPROGRESS also where the call was interrupted: the connection is on its way then. */
+int roti_sys_connect(int fd, const struct sockaddr *addr, socklen_t size);
+
+/* An option whose value is an int. */
+int roti_sys_getsockopt(int fd, int level, int name, int *ret_value);
+
+/* The number is free afterwards, whatever happened. Never made again: it may be another's by then.
+ */
+void roti_sys_close(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
