@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poller.h - what a loop waits in for the world outside: a table of operations, and its state.
+ *
+ * Problem.    Kernels offer two kinds of interface: one tells when a call would not block (epoll),
+ *             the other makes the call and tells when it is complete (io_uring).
+ * Design.     The table speaks of operations on descriptors, which both kinds can perform:
+ * perform() suspends the calling task until the operation is complete, by whatever means. Above it
+ * nobody hears of readiness. Threads.    init, done and wait: the owner, that is the thread that
+ * runs the loop (done: whoever frees it). wake, add, remove, perform: any.
+ */
+#ifndef ROTI_POLLER_H
+#define ROTI_POLLER_H
+
+#include "loop/lent.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+struct roti_io;
+struct roti_poller;
+
+/* What can be done with a descriptor. */
+enum roti_operation_kind {
+    ROTI_OPERATION_RECV,      /* into data, size */
+    ROTI_OPERATION_RECV_LENT, /* into *lent */
+    ROTI_OPERATION_SEND,      /* from data, size */
+    ROTI_OPERATION_SENDMSG,   /* from message */
+    ROTI_OPERATION_ACCEPT,    /* the peer's address into peer, peer_size */
+    ROTI_OPERATION_CONNECT,   /* to addr, addr_size */
+    ROTI_OPERATION_READABLE,  /* only waits */
+    ROTI_OPERATION_WRITABLE,
+    ROTI_OPERATION_COUNT,
+};
+
+/* One operation. Fields that its kind does not name are not looked at. On the caller's stack, which
+ * stays until the operation is complete. */
+struct roti_operation {
+    enum roti_operation_kind kind;
+    bool may_suspend; /* else -EAGAIN where it would have to wait */
+    int flags;        /* MSG_* */
+    union {
+        void *data;             /* RECV */
+        const void *const_data; /* SEND */
+        struct roti_lent *lent;
+        const struct msghdr *message;
+        struct sockaddr_storage *peer; /* or NULL */
+        const struct sockaddr *addr;
+    };
+    union {
+        size_t size;          /* RECV, SEND */
+        socklen_t *peer_size; /* NULL where peer is */
+        socklen_t addr_size;
+    };
+};
+
+struct roti_poller_ops {
+    const char *name;
+    int (*init)(struct roti_poller *poller);
+    void (*done)(struct roti_poller *poller);
+    unsigned (*wait)(struct roti_poller *poller, int64_t timeout_ns);
+    void (*wake)(struct roti_poller *poller);
+
+    /* Registers a descriptor for life: 0 or a negative errno. */
+    int (*add)(struct roti_poller *poller, struct roti_io *io);
+
+    /* Ends the registration, before the descriptor is closed. */
+    void (*remove)(struct roti_poller *poller, struct roti_io *io);
+
+    /* Performs an operation on a descriptor that add() took. */
+    ssize_t (*perform)(struct roti_io *io, const struct roti_operation *operation);
+};
+
+/* Readiness, by epoll. */
+extern const struct roti_poller_ops roti_poller_epoll;
+
+/* How many events one wait takes in. */
+#if defined(ROTI_SMALL) && ROTI_SMALL
+#define ROTI_POLLER_BATCH 2
+#else
+#define ROTI_POLLER_BATCH 256
+#endif
+
+struct roti_poller {
+    const struct roti_poller_ops *ops;
+    int epoll_fd;               /* -1: ended */
+    int wake_fd;                /* an eventfd, edge-triggered: each write is an edge */
+    bool has_pwait2;            /* owner: the kernel takes timeouts in nanoseconds */
+    struct roti_lent_pool lent; /* owner: memory for the tasks that are on this loop */
+    struct epoll_event events[ROTI_POLLER_BATCH]; /* owner: the batch that is worked through */
+};
+
+/* No wait is longer, whatever was asked for: deadlines are looked at anew once a day. */
+#define ROTI_POLLER_TIMEOUT_MAX_NS (INT64_C(24) * 3600 * 1000000000)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* 0, -EMFILE, -ENFILE or -ENOMEM: nothing is left then. */
+int roti_poller_init(struct roti_poller *poller);
+
+/* Ends it. Descriptors that are still registered may only be closed afterwards. */
+void roti_poller_done(struct roti_poller *poller);
+
+/*
+ * Waits until something has happened, roti_poller_wake() was called since the last return, or
+ * `timeout_ns` has passed: < 0 for ever, 0 does not block. Wakes the tasks whose operations can go
+ * on. May return early, but not by the clock: a timeout that was seen to pass has passed. Returns
+ * the number of descriptors that had news.
+ */
+unsigned roti_poller_wait(struct roti_poller *poller, int64_t timeout_ns);
+
+/* Makes a wait return, or the next one not block. Any number of calls end one wait. Any thread,
+ * signal handlers included. */
+void roti_poller_wake(struct roti_poller *poller);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
