@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack_test.cc - stacks: classes, guards, caches, the pool, what is left behind (H31, A12).
+ */
+#include "sched/guard.h"
+#include "sched/stack.h"
+#include "tests/support/support.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <random>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+constexpr size_t kib = 1024;
+constexpr size_t mib = 1024 * kib;
+
+/* A cache that goes back to the pool, and the pool to the system. */
+struct Cache : roti_stack_cache {
+    Cache()
+    {
+        roti_stack_cache_init(this);
+    }
+    ~Cache()
+    {
+        roti_stack_cache_drain(this);
+    }
+    Cache(const Cache &) = delete;
+    Cache &operator=(const Cache &) = delete;
+};
+
+class Stack : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        GTEST_FLAG_SET(death_test_style, "threadsafe");
+        roti_stack_pool_drain();
+        ASSERT_EQ(roti_stack_live_count(), 0u);
+    }
+    void TearDown() override
+    {
+        EXPECT_EQ(roti_stack_live_count(), 0u);
+        roti_stack_pool_drain();
+    }
+};
+
+size_t resident_pages(const roti_stack *stack)
+{
+    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    std::vector<unsigned char> flags(stack->size / page);
+    EXPECT_EQ(mincore(stack->low, stack->size, flags.data()), 0);
+    size_t count = 0;
+    for (unsigned char flag : flags)
+        count += flag & 1;
+    return count;
+}
+
+TEST_F(Stack, SizesAreClasses)
+{
+    struct {
+        size_t asked, given;
+    } cases[] = {{0, 256 * kib},           {16 * kib, 16 * kib},   {16 * kib + 1, 32 * kib},
+                 {100000, 128 * kib},      {256 * kib, 256 * kib}, {256 * kib + 1, 512 * kib},
+                 {64 * mib - 1, 64 * mib}, {64 * mib, 64 * mib}};
+    for (const auto &c : cases) {
+        roti_stack *stack;
+        ASSERT_EQ(roti_stack_get(nullptr, c.asked, &stack), 0) << c.asked;
+        EXPECT_EQ(stack->size, c.given);
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(roti_stack_top(stack)) % 16, 0u);
+        EXPECT_GT(roti_stack_top(stack), stack->low + stack->size - 4096);
+        stack->low[0] = 1; /* all of it is usable */
+        stack->low[stack->size - 1] = 1;
+        roti_stack_put(nullptr, stack);
+    }
+    roti_stack *untouched = nullptr;
+    EXPECT_EQ(roti_stack_get(nullptr, 1, &untouched), -EINVAL);
+    EXPECT_EQ(roti_stack_get(nullptr, 16 * kib - 1, &untouched), -EINVAL);
+    EXPECT_EQ(roti_stack_get(nullptr, 64 * mib + 1, &untouched), -EINVAL);
+    EXPECT_EQ(roti_stack_get(nullptr, SIZE_MAX, &untouched), -EINVAL);
+    EXPECT_EQ(untouched, nullptr);
+}
+
+TEST_F(Stack, ColoursDiffer)
+{
+    std::vector<roti_stack *> stacks(32);
+    std::vector<int> seen(64);
+    for (auto &stack : stacks) {
+        ASSERT_EQ(roti_stack_get(nullptr, 0, &stack), 0);
+        seen[reinterpret_cast<std::uintptr_t>(roti_stack_top(stack)) / 64 % 64]++;
+    }
+    for (int count : seen)
+        EXPECT_LE(count, 4); /* 32 stacks over at least 8 of the 64 lines of a page */
+    for (auto *stack : stacks)
+        roti_stack_put(nullptr, stack);
+}
+
+/* The byte below a stack kills; the test is the same for every kind of guard. */
+void touch_guard(enum roti_guard kind)
+{
+    roti_guard_override(kind, 0);
+    roti_stack *stack;
+    if (roti_stack_get(nullptr, 16 * kib, &stack) == 0)
+        *(volatile char *)(stack->low - 1) = 1;
+    _exit(0); /* no guard */
+}
+
+TEST_F(Stack, GuardMarkerKills)
+{
+    if (roti_guard_kind() != ROTI_GUARD_MARKER)
+        GTEST_SKIP() << "this system has no guard markers";
+    EXPECT_DEATH(touch_guard(ROTI_GUARD_MARKER), "");
+}
+
+TEST_F(Stack, GuardByProtectionKills)
+{
+    EXPECT_DEATH(touch_guard(ROTI_GUARD_MPROTECT), "");
+}
+
+/* The probe believes effects only: what it chose must make a page that the kernel cannot read. */
+TEST_F(Stack, GuardIsProbedByEffect)
+{
+    roti_stack *stack;
+    int ends[2];
+    roti_guard_override(ROTI_GUARD_PROBE, 0);
+    EXPECT_NE(roti_guard_kind(), ROTI_GUARD_PROBE);
+    ASSERT_EQ(roti_stack_get(nullptr, 16 * kib, &stack), 0);
+    ASSERT_EQ(pipe(ends), 0);
+    EXPECT_EQ(write(ends[1], stack->low - 1, 1), -1);
+    EXPECT_EQ(errno, EFAULT);
+    EXPECT_EQ(write(ends[1], stack->low - roti_guard_size(), 1), -1);
+    EXPECT_EQ(errno, EFAULT);
+    EXPECT_EQ(write(ends[1], stack->low, 1), 1);
+    close(ends[0]);
+    close(ends[1]);
+    roti_stack_put(nullptr, stack);
+}
+
+TEST_F(Stack, ProtectionStopsAtItsBudget)
+{
+    constexpr size_t mappings = 2 * 10;
+    roti_guard_override(ROTI_GUARD_MPROTECT, mappings);
+    for (int round = 0; round < 3; round++) {
+        Cache cache;
+        std::vector<roti_stack *> stacks;
+        roti_stack *stack = nullptr;
+        int r;
+        while ((r = roti_stack_get(&cache, 16 * kib, &stack)) == 0)
+            stacks.push_back(stack);
+        EXPECT_EQ(r, -ENOMEM);
+        EXPECT_EQ(stacks.size(), mappings / 2);
+        EXPECT_EQ(stack, stacks.back()); /* untouched on failure */
+        /* What is guarded already goes on being usable. */
+        roti_stack_put(&cache, stacks.back());
+        EXPECT_EQ(roti_stack_get(&cache, 16 * kib, &stacks.back()), 0);
+        for (auto *each : stacks)
+            roti_stack_put(&cache, each);
+        roti_stack_cache_drain(&cache);
+        EXPECT_EQ(roti_stack_live_count(), 0u);
+        roti_stack_pool_drain(); /* gives the mappings back for the next round */
+    }
+    roti_guard_override(ROTI_GUARD_PROBE, 0);
+}
+
+TEST_F(Stack, GuardBudgetFromTheSystem)
+{
+    roti_guard_override(ROTI_GUARD_MPROTECT, 0);
+    std::vector<roti_stack *> stacks(100);
+    for (auto &stack : stacks)
+        ASSERT_EQ(roti_stack_get(nullptr, 16 * kib, &stack), 0);
+    for (auto *stack : stacks)
+        roti_stack_put(nullptr, stack);
+    roti_stack_pool_drain();
+    roti_guard_override(ROTI_GUARD_PROBE, 0);
+}
+
+TEST_F(Stack, CacheIsLastInFirstOut)
+{
+    Cache cache;
+    roti_stack *a, *b, *again;
+    ASSERT_EQ(roti_stack_get(&cache, 0, &a), 0);
+    ASSERT_EQ(roti_stack_get(&cache, 0, &b), 0);
+    EXPECT_NE(a, b);
+    roti_stack_put(&cache, a);
+    roti_stack_put(&cache, b);
+    ASSERT_EQ(roti_stack_get(&cache, 0, &again), 0);
+    EXPECT_EQ(again, b);
+    roti_stack_put(&cache, again);
+}
+
+TEST_F(Stack, CacheIsBounded)
+{
+    Cache cache;
+    std::vector<roti_stack *> stacks(1000);
+    for (auto &stack : stacks)
+        ASSERT_EQ(roti_stack_get(&cache, 0, &stack), 0);
+    for (auto *stack : stacks)
+        roti_stack_put(&cache, stack);
+    EXPECT_LE(roti_stack_live_count(), static_cast<size_t>(ROTI_STACK_CACHE_MAX));
+    EXPECT_GT(roti_stack_live_count(), 0u);
+
+    /* Of a class of great stacks it keeps two. */
+    std::vector<roti_stack *> great(4);
+    roti_stack_cache_drain(&cache);
+    for (auto &stack : great)
+        ASSERT_EQ(roti_stack_get(&cache, 64 * mib, &stack), 0);
+    for (auto *stack : great)
+        roti_stack_put(&cache, stack);
+    EXPECT_LE(roti_stack_live_count(), 2u);
+}
+
+TEST_F(Stack, FoundByAddress)
+{
+    roti_stack *stack;
+    bool in_guard = true;
+    ASSERT_EQ(roti_stack_get(nullptr, 32 * kib, &stack), 0);
+    EXPECT_EQ(roti_stack_find(stack->low, &in_guard), stack);
+    EXPECT_FALSE(in_guard);
+    EXPECT_EQ(roti_stack_find(stack->low + stack->size - 1, &in_guard), stack);
+    EXPECT_FALSE(in_guard);
+    EXPECT_EQ(roti_stack_find(stack->low - 1, &in_guard), stack);
+    EXPECT_TRUE(in_guard);
+    EXPECT_EQ(roti_stack_find(stack->low - roti_guard_size(), &in_guard), stack);
+    EXPECT_TRUE(in_guard);
+    EXPECT_NE(roti_stack_find(stack->low - roti_guard_size() - 1, &in_guard), stack);
+    EXPECT_NE(roti_stack_find(stack->low + stack->size, &in_guard), stack);
+    EXPECT_EQ(roti_stack_find(&stack, &in_guard), nullptr);
+    EXPECT_EQ(roti_stack_find(nullptr, &in_guard), nullptr);
+    char *low = stack->low;
+    roti_stack_put(nullptr, stack);
+    roti_stack_pool_drain();
+    EXPECT_EQ(roti_stack_find(low, &in_guard), nullptr);
+}
+
+TEST_F(Stack, DrainUnmapsWhatIsFreeAndNothingElse)
+{
+    roti_stack *kept, *freed;
+    unsigned char resident;
+    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    ASSERT_EQ(roti_stack_get(nullptr, 0, &kept), 0);
+    ASSERT_EQ(roti_stack_get(nullptr, mib, &freed), 0);
+    char *gone = freed->low;
+    roti_stack_put(nullptr, freed);
+    roti_stack_pool_drain();
+    EXPECT_EQ(mincore(gone, page, &resident), -1);
+    EXPECT_EQ(errno, ENOMEM); /* not mapped */
+    kept->low[100] = 1;
+    EXPECT_EQ(roti_stack_live_count(), 1u);
+    char *last = kept->low;
+    roti_stack_put(nullptr, kept);
+    roti_stack_pool_drain();
+    EXPECT_EQ(mincore(last, page, &resident), -1);
+}
+
+/* Above the high-water mark a free stack keeps its address space and gives up its pages. */
+TEST_F(Stack, PoolGivesPagesBack)
+{
+    std::vector<roti_stack *> stacks(1000);
+    for (auto &stack : stacks) {
+        ASSERT_EQ(roti_stack_get(nullptr, 64 * kib, &stack), 0);
+        memset(stack->low + stack->size / 2, 1, stack->size / 2);
+        ASSERT_GE(resident_pages(stack), stack->size / 2 / sysconf(_SC_PAGESIZE));
+    }
+    for (auto *stack : stacks)
+        roti_stack_put(nullptr, stack);
+    size_t with_pages = 0;
+    for (auto *stack : stacks)
+        with_pages += resident_pages(stack) != 0;
+    EXPECT_LE(with_pages, 256u);
+    EXPECT_GT(with_pages, 0u);
+
+    /* The warm ones are taken first, and the trimmed ones are still guarded and usable. */
+    roti_stack *first;
+    ASSERT_EQ(roti_stack_get(nullptr, 64 * kib, &first), 0);
+    EXPECT_NE(resident_pages(first), 0u);
+    roti_stack_put(nullptr, first);
+    for (auto &stack : stacks) {
+        ASSERT_EQ(roti_stack_get(nullptr, 64 * kib, &stack), 0);
+        EXPECT_TRUE(stack->guarded);
+        stack->low[0] = 1;
+    }
+    for (auto *stack : stacks)
+        roti_stack_put(nullptr, stack);
+}
+
+/* Stacks are taken by one thread and given back by another, as migrating tasks do. */
+TEST_F(Stack, TravelBetweenCaches)
+{
+    constexpr int threads = 4;
+    const long rounds = support::scale(20000);
+    std::atomic<roti_stack *> slots[64] = {};
+    std::vector<std::thread> pool;
+    std::atomic<int> failures = 0;
+    for (int t = 0; t < threads; t++)
+        pool.emplace_back([&, t] {
+            Cache cache;
+            std::minstd_rand random(static_cast<unsigned>(t) + 1);
+            for (long i = 0; i < rounds; i++) {
+                roti_stack *stack = nullptr;
+                size_t size = (16 * kib) << random() % 3;
+                if (roti_stack_get(&cache, size, &stack) < 0 || stack->size < size) {
+                    failures++;
+                    continue;
+                }
+                stack->owner = &cache;
+                stack->low[stack->size - 1 - random() % 64] = 1;
+                stack = slots[random() % 64].exchange(stack);
+                if (stack != nullptr)
+                    roti_stack_put(&cache, stack);
+            }
+        });
+    for (auto &thread : pool)
+        thread.join();
+    EXPECT_EQ(failures, 0);
+    for (auto &slot : slots)
+        if (slot.load() != nullptr)
+            roti_stack_put(nullptr, slot.load());
+}
+
+/* A look-up runs beside growth and draining, and never reads an unmapped record. */
+TEST_F(Stack, FindRunsBesideDraining)
+{
+    std::atomic<bool> stop = false;
+    std::atomic<char *> address = nullptr;
+    std::thread finder([&] {
+        bool in_guard;
+        while (!stop) {
+            const roti_stack *found = roti_stack_find(address.load(), &in_guard);
+            (void)found;
+        }
+    });
+    const long rounds = support::scale(2000);
+    for (long i = 0; i < rounds; i++) {
+        roti_stack *a, *b;
+        ASSERT_EQ(roti_stack_get(nullptr, 16 * kib, &a), 0);
+        ASSERT_EQ(roti_stack_get(nullptr, 32 * kib, &b), 0);
+        address = i % 2 ? a->low : b->low;
+        roti_stack_put(nullptr, a);
+        roti_stack_pool_drain();
+        roti_stack_put(nullptr, b);
+        roti_stack_pool_drain();
+    }
+    stop = true;
+    finder.join();
+}
+
+TEST_F(Stack, FailingAllocations)
+{
+    auto body = [] {
+        Cache cache;
+        roti_stack *a = nullptr, *b = nullptr;
+        int r = roti_stack_get(&cache, 0, &a);
+        if (r == 0)
+            r = roti_stack_get(&cache, mib, &b);
+        if (a != nullptr)
+            roti_stack_put(&cache, a);
+        if (b != nullptr)
+            roti_stack_put(&cache, b);
+        roti_stack_cache_drain(&cache);
+        EXPECT_EQ(roti_stack_live_count(), 0u);
+        roti_stack_pool_drain();
+        return r;
+    };
+    /* For each stack: itself, the slab's record, the slab. */
+    EXPECT_EQ(support::sweep_allocations(body), 6);
+}
+
+/* H39: the child of a fork starts with an empty pool, whatever other threads were doing. */
+TEST_F(Stack, ForkedChildStartsAnew)
+{
+    roti_stack *stack;
+    ASSERT_EQ(roti_stack_get(nullptr, 0, &stack), 0);
+    stack->low[5] = 42;
+    pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        roti_stack *own;
+        bool in_guard;
+        roti_stack_pool_forked();
+        bool good = roti_stack_live_count() == 0 && roti_stack_get(nullptr, 0, &own) == 0 &&
+                    own != stack && stack->low[5] == 42 &&
+                    roti_stack_find(stack->low, &in_guard) == stack;
+        if (good)
+            roti_stack_put(nullptr, own);
+        roti_stack_pool_drain();
+        good = good && stack->low[5] == 42; /* what ran before the fork may run still */
+        _exit(good ? 0 : 1);
+    }
+    int status;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    roti_stack_put(nullptr, stack);
+}
+
+} // namespace
