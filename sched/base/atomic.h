@@ -46,26 +46,26 @@
 #include "tests/model/model.h"
 
 #define roti_load(label, order, pointer)                                                           \
-    ((MODEL_TYPE(pointer))model_load(MODEL_SITE(#label, MODEL_LOAD, order), pointer,               \
+    ((MODEL_TYPE(pointer))model_load(MODEL_SITE(#label, MODEL_LOAD, order, #pointer), pointer,     \
                                      sizeof *(pointer)))
 #define roti_store(label, order, pointer, value)                                                   \
-    model_store(MODEL_SITE(#label, MODEL_STORE, order), pointer, sizeof *(pointer),                \
+    model_store(MODEL_SITE(#label, MODEL_STORE, order, #pointer), pointer, sizeof *(pointer),      \
                 (uint64_t)(MODEL_TYPE(pointer))(value))
 #define roti_exchange(label, order, pointer, value)                                                \
-    MODEL_UPDATE(#label, MODEL_EXCHANGE, order, pointer, value)
+    MODEL_UPDATE(#label, MODEL_EXCHANGE, order, #pointer, pointer, value)
 #define roti_fetch_add(label, order, pointer, value)                                               \
-    MODEL_UPDATE(#label, MODEL_ADD, order, pointer, value)
+    MODEL_UPDATE(#label, MODEL_ADD, order, #pointer, pointer, value)
 #define roti_fetch_sub(label, order, pointer, value)                                               \
-    MODEL_UPDATE(#label, MODEL_SUB, order, pointer, value)
+    MODEL_UPDATE(#label, MODEL_SUB, order, #pointer, pointer, value)
 #define roti_fetch_or(label, order, pointer, value)                                                \
-    MODEL_UPDATE(#label, MODEL_OR, order, pointer, value)
+    MODEL_UPDATE(#label, MODEL_OR, order, #pointer, pointer, value)
 #define roti_fetch_and(label, order, pointer, value)                                               \
-    MODEL_UPDATE(#label, MODEL_AND, order, pointer, value)
+    MODEL_UPDATE(#label, MODEL_AND, order, #pointer, pointer, value)
 #define roti_cas(label, order, pointer, expected, value)                                           \
-    MODEL_SWAP(#label, MODEL_CAS, order, pointer, expected, value)
+    MODEL_SWAP(#label, MODEL_CAS, order, #pointer, pointer, expected, value)
 #define roti_cas_weak(label, order, pointer, expected, value)                                      \
-    MODEL_SWAP(#label, MODEL_CAS_WEAK, order, pointer, expected, value)
-#define roti_fence(label, order) model_fence(MODEL_SITE(#label, MODEL_FENCE, order))
+    MODEL_SWAP(#label, MODEL_CAS_WEAK, order, #pointer, pointer, expected, value)
+#define roti_fence(label, order) model_fence(MODEL_SITE(#label, MODEL_FENCE, order, NULL))
 
 #define ROTI_PLAIN_READ(pointer) model_plain(pointer, false, __FILE__, __LINE__)
 #define ROTI_PLAIN_WRITE(pointer) model_plain(pointer, true, __FILE__, __LINE__)

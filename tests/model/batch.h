@@ -12,6 +12,8 @@ struct model_batch {
     uint64_t runs;      /* 0: as many as the strategy and the test suggest */
     uint64_t seed;      /* the first run's; 0: not given, the runs are 1, 2, 3 ... */
     const char *mutant; /* "LABEL" or "LABEL:n"; NULL: the test's own, if it has one */
+    const char *only;   /* the test named; NULL: all */
+    bool count;         /* go on after a failure, and give seeded bugs all `runs` too */
 };
 
 const char *model_strategy_name(enum model_strategy strategy);
@@ -19,8 +21,10 @@ const char *model_strategy_name(enum model_strategy strategy);
 /* Plays a test and prints its line; true when the test passes. */
 bool model_batch_play(const struct model_test *test, const struct model_batch *batch);
 
-/* campaign.c: tries each mutant of each site that the test reaches; true when none survives. */
-bool model_campaign(const struct model_test *test, const struct model_batch *batch);
+bool model_batch_wants(const struct model_batch *batch, const struct model_test *test);
+
+/* campaign.c: tries each mutant of each site that the tests reach; true when none survives. */
+bool model_campaign(const struct model_test *tests, const struct model_batch *batch);
 void model_sites_print(void);
 
 /* For campaigns: the number of runs until the first failure, 0 when none of `runs` failed. */

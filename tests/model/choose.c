@@ -59,7 +59,10 @@ static unsigned path_choose(unsigned count)
         *choice = (struct choice){.taken = 0, .count = (uint16_t)count};
         search.path_length++;
     }
-    return choice->taken < count ? choice->taken : count - 1;
+    if (choice->count != count)
+        model_fail("the program is not deterministic: a choice of %u became one of %u",
+                   choice->count, count);
+    return choice->taken;
 }
 
 bool model_search_advance(void)

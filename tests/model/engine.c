@@ -173,8 +173,7 @@ void model_note(uint64_t number)
     model.hash = (model.hash ^ number) * 1099511628211u;
 }
 
-void model_trace(const struct model_site *site, const volatile void *address, const char *format,
-                 ...)
+void model_trace(const struct model_site *site, const char *format, ...)
 {
     if (!model.tracing)
         return;
@@ -182,8 +181,8 @@ void model_trace(const struct model_site *site, const volatile void *address, co
     printf("%6lu  %d  %s:%d: %s %s %s ", (unsigned long)model.steps, model.current, site->file,
            site->line, site->label, model_operation_name(site->operation),
            model_order_name(site->order));
-    if (address != NULL)
-        printf("%p ", (void *)(uintptr_t)address);
+    if (site->object != NULL)
+        printf("%s ", site->object);
     va_start(args, format);
     vprintf(format, args);
     va_end(args);

@@ -170,8 +170,8 @@ void model_yield(void);
 /* A value changed: paused threads may go on. */
 void model_changed(void);
 void model_note(uint64_t number);
-void model_trace(const struct model_site *site, const volatile void *address, const char *format,
-                 ...) __attribute__((format(printf, 3, 4)));
+void model_trace(const struct model_site *site, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static inline struct model_thread *model_running(void)
 {

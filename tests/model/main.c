@@ -4,6 +4,7 @@
  *
  * Without --test, all tests of the program. Each prints one line, and the program fails if any
  * test does: a run failed, a seeded bug was not found in time, or an outcome was missing.
+ * A test stops at its first failure, unless --count asks how many there are.
  * `--seed N` alone plays that one run again and prints each step; a trace is equal for equal seeds.
  */
 #include "tests/model/batch.h"
@@ -23,7 +24,8 @@ enum option_key {
     KEY_SC,
     KEY_MUTANT,
     KEY_SITES,
-    KEY_MUTANTS
+    KEY_MUTANTS,
+    KEY_COUNT
 };
 
 static const struct option long_options[] = {{"list", no_argument, NULL, KEY_LIST},
@@ -36,11 +38,11 @@ static const struct option long_options[] = {{"list", no_argument, NULL, KEY_LIS
                                              {"mutant", required_argument, NULL, KEY_MUTANT},
                                              {"sites", no_argument, NULL, KEY_SITES},
                                              {"mutants", no_argument, NULL, KEY_MUTANTS},
+                                             {"count", no_argument, NULL, KEY_COUNT},
                                              {NULL, 0, NULL, 0}};
 
 struct command {
     struct model_batch batch;
-    const char *only; /* the test named; NULL: all */
     bool list;
     bool sites;
     bool mutants;
@@ -60,7 +62,8 @@ static __attribute__((noreturn)) void usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--list] [--test NAME] [--strategy random|pct|dfs] [--depth D]\n"
-            "       [--runs N] [--seed N] [--sc] [--mutant LABEL[:n]] [--sites] [--mutants]\n",
+            "       [--runs N] [--seed N] [--count] [--sc] [--mutant LABEL[:n]]\n"
+            "       [--sites] [--mutants]\n",
             program);
     exit(2);
 }
@@ -90,7 +93,7 @@ static void parse_option(struct command *command, const char *program, int key)
         command->list = true;
         break;
     case KEY_TEST:
-        command->only = optarg;
+        batch->only = optarg;
         break;
     case KEY_STRATEGY:
         batch->search.strategy = parse_strategy(program, optarg);
@@ -112,6 +115,9 @@ static void parse_option(struct command *command, const char *program, int key)
         break;
     case KEY_SITES:
         command->sites = true;
+        break;
+    case KEY_COUNT:
+        batch->count = true;
         break;
     case KEY_MUTANTS:
         command->mutants = true;
@@ -138,8 +144,6 @@ static bool play(const struct command *command, const struct model_test *test)
         puts(test->name);
         return true;
     }
-    if (command->mutants)
-        return model_campaign(test, &command->batch);
     return model_batch_play(test, &command->batch);
 }
 
@@ -151,15 +155,18 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     model_crashes_fail();
     for (const struct model_test *test = tests; test != NULL; test = test->next) {
-        if (command.only != NULL && strcmp(command.only, test->name) != 0)
+        if (!model_batch_wants(&command.batch, test))
             continue;
         found = true;
-        passed &= play(&command, test);
+        if (!command.mutants)
+            passed &= play(&command, test);
     }
     if (!found) {
         fprintf(stderr, "%s: no such test\n", argv[0]);
         return 2;
     }
+    if (command.mutants)
+        passed = model_campaign(tests, &command.batch);
     if (command.sites)
         model_sites_print();
     return passed ? 0 : 1;

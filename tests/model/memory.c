@@ -234,8 +234,7 @@ uint64_t model_load(struct model_site *site, const volatile void *address, unsig
     uint64_t value = store_at(location, index)->value;
     observe(self, location, index, site->order);
     if (model.tracing)
-        model_trace(site, address, "-> %#lx (%d behind the newest)", (unsigned long)value,
-                    location->last - index);
+        model_trace(site, "-> %#lx (%d newer)", (unsigned long)value, location->last - index);
     return value;
 }
 
@@ -250,7 +249,7 @@ void model_store(struct model_site *site, volatile void *address, unsigned size,
     model_yield();
     append(model_running(), location_find(address, size), value, site->order, NULL);
     if (model.tracing)
-        model_trace(site, address, "<- %#lx", (unsigned long)value);
+        model_trace(site, "<- %#lx", (unsigned long)value);
 }
 
 static uint64_t updated(enum model_operation operation, uint64_t value, uint64_t operand)
@@ -288,7 +287,7 @@ uint64_t model_update(struct model_site *site, volatile void *address, unsigned 
     observe(self, location, location->last, site->order);
     append(self, location, result, site->order, inherited);
     if (model.tracing)
-        model_trace(site, address, "%#lx -> %#lx", (unsigned long)value, (unsigned long)result);
+        model_trace(site, "%#lx -> %#lx", (unsigned long)value, (unsigned long)result);
     return value;
 }
 
@@ -328,8 +327,8 @@ bool model_cas(struct model_site *site, volatile void *address, unsigned size, v
         observe(self, location, index, failure_order(site->order));
         write_memory(expected, size, value);
         if (model.tracing)
-            model_trace(site, address, "fails: is %#lx, wants %#lx (%d behind the newest)",
-                        (unsigned long)value, (unsigned long)wanted, location->last - index);
+            model_trace(site, "fails: is %#lx, wants %#lx (%d newer)", (unsigned long)value,
+                        (unsigned long)wanted, location->last - index);
         return false;
     }
     const struct model_view *inherited = store_at(location, index)->released;
@@ -337,7 +336,7 @@ bool model_cas(struct model_site *site, volatile void *address, unsigned size, v
     observe(self, location, index, site->order);
     append(self, location, desired, site->order, inherited);
     if (model.tracing)
-        model_trace(site, address, "%#lx -> %#lx", (unsigned long)value, (unsigned long)desired);
+        model_trace(site, "%#lx -> %#lx", (unsigned long)value, (unsigned long)desired);
     return true;
 }
 
@@ -388,5 +387,5 @@ void model_fence(struct model_site *site)
             fence((unsigned)model.current, site->order);
     }
     model_note((uint64_t)site->operation);
-    model_trace(site, NULL, "done");
+    model_trace(site, "done");
 }

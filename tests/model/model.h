@@ -55,7 +55,8 @@
  *           change an atomic without the macros (reset memory first with model_forget()).
  *
  * Mutants.  --sites lists all sites that ran; --mutant LABEL[:n] weakens one by a step, or takes
- *           a fence out; --mutants tries each in turn and fails if one survives.
+ *           a fence out; --mutants tries each in turn on all tests of the program that reach it,
+ *           and fails if one survives that MODEL_SURVIVES does not name.
  */
 #ifndef ROTI_TESTS_MODEL_H
 #define ROTI_TESTS_MODEL_H
@@ -99,18 +100,21 @@ enum model_operation {
 
 struct model_site {
     const char *label;
+    const char *object; /* the operand, as written */
     const char *file;
     int line;
     enum model_operation operation;
     enum model_order declared; /* as written */
     enum model_order order;    /* as played: weaker in a mutant */
     bool known;
+    uint64_t hits;
     struct model_site *next;
 };
 
-#define MODEL_SITE(site_label, site_operation, site_order)                                         \
+#define MODEL_SITE(site_label, site_operation, site_order, site_object)                            \
     ({                                                                                             \
         static struct model_site model_site_here = {.label = site_label,                           \
+                                                    .object = site_object,                         \
                                                     .file = __FILE__,                              \
                                                     .line = __LINE__,                              \
                                                     .operation = site_operation,                   \
@@ -133,19 +137,19 @@ void model_plain(const volatile void *address, bool write, const char *file, int
 /* The type behind a pointer to _Atomic(T), without the _Atomic. */
 #define MODEL_TYPE(pointer) __typeof__((void)0, *(pointer))
 
-#define MODEL_UPDATE(label, operation, order, pointer, value)                                      \
-    ((MODEL_TYPE(pointer))model_update(MODEL_SITE(label, operation, order), pointer,               \
+#define MODEL_UPDATE(label, operation, order, object, pointer, value)                              \
+    ((MODEL_TYPE(pointer))model_update(MODEL_SITE(label, operation, order, object), pointer,       \
                                        sizeof *(pointer), (uint64_t)(MODEL_TYPE(pointer))(value)))
-#define MODEL_SWAP(label, operation, order, pointer, expected, value)                              \
-    model_cas(MODEL_SITE(label, operation, order), pointer, sizeof *(pointer), expected,           \
+#define MODEL_SWAP(label, operation, order, object, pointer, expected, value)                      \
+    model_cas(MODEL_SITE(label, operation, order, object), pointer, sizeof *(pointer), expected,   \
               (uint64_t)(MODEL_TYPE(pointer))(value))
 
 /*
  * membarrier(PRIVATE_EXPEDITED): a seq_cst fence on every thread at this point; and its other
  * side, which the machine does not see. The argument is a label, and may be left out.
  */
-#define model_membarrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_MEMBARRIER, seq_cst))
-#define model_light_barrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_LIGHT, none))
+#define model_membarrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_MEMBARRIER, seq_cst, NULL))
+#define model_light_barrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_LIGHT, none, NULL))
 
 /* ---- For test programs -------------------------------------------------------------------- */
 
@@ -158,12 +162,13 @@ struct model_test {
     void (*setup)(void);            /* before each run; may be NULL */
     void (*check)(void);            /* after each run that has not failed; may be NULL */
     unsigned steps_max;             /* more fail the run; 0: 10000 */
-    const char *mutant;    /* "LABEL" or "LABEL:n": the test is of the program so weakened */
-    unsigned fails_within; /* not 0: a seeded bug, and the test passes if it is found so soon */
-    bool hidden_by_sc;     /* the bug is one of memory: with --sc no run may fail */
-    const char *must;      /* outcomes (MODEL_OUTCOME) that must be seen: "00 01 11" */
-    const char *never;     /* outcomes that must not; others are allowed */
-    const char *name;      /* set by MODEL_TEST */
+    const char *mutant;     /* "LABEL" or "LABEL:n": the test is of the program so weakened */
+    unsigned fails_within;  /* not 0: a seeded bug, and the test passes if it is found so soon */
+    const char *fails_with; /* part of the failure's text; NULL: any */
+    bool hidden_by_sc;      /* the bug is one of memory: with --sc no run may fail */
+    const char *must;       /* outcomes (MODEL_OUTCOME) that must be seen: "00 01 11" */
+    const char *never;      /* outcomes that must not; others are allowed */
+    const char *name;       /* set by MODEL_TEST */
     struct model_test *next;
 };
 
@@ -176,6 +181,31 @@ void model_register(struct model_test *test, const char *name);
         model_register(&model_test_##identifier, #identifier);                                     \
     }                                                                                              \
     static struct model_test model_test_##identifier
+
+/*
+ * States why a mutant ("LABEL:n") is known to survive: the order is kept for a reason that these
+ * tests, or the explorer, cannot see. Without it a surviving mutant fails the campaign.
+ */
+#define MODEL_SURVIVES(mutant_name, reason_text)                                                   \
+    MODEL_SURVIVES_AT(__LINE__, mutant_name, reason_text)
+#define MODEL_SURVIVES_AT(line, mutant_name, reason_text)                                          \
+    MODEL_SURVIVES_NAMED(line, mutant_name, reason_text)
+#define MODEL_SURVIVES_NAMED(line, mutant_name, reason_text)                                       \
+    static struct model_survivor model_survivor_##line = {.mutant = mutant_name,                   \
+                                                          .reason = reason_text};                  \
+    __attribute__((constructor)) static void model_survives_##line(void)                           \
+    {                                                                                              \
+        model_survives(&model_survivor_##line);                                                    \
+    }                                                                                              \
+    struct model_survivor
+
+struct model_survivor {
+    const char *mutant;
+    const char *reason;
+    struct model_survivor *next;
+};
+
+void model_survives(struct model_survivor *survivor);
 
 /* Ends the run as failed. In a thread, setup or check; does not return. */
 __attribute__((noreturn, format(printf, 1, 2))) void model_fail(const char *format, ...);

@@ -74,6 +74,7 @@ void model_site_meet(struct model_site *site)
 {
     if (__builtin_expect(!site->known, 0))
         site_add(site);
+    site->hits++;
 }
 
 bool model_set_mutant(const char *label, unsigned variant)
