@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_test.cc - stacks: classes, guards, caches, the pool, what is left behind (H31, A12).
+ * stack_test.cc - stacks: classes, caches, the pool, look-up, what is left behind (H31, H39, A12).
  */
 #include "sched/guard.h"
 #include "sched/stack.h"
@@ -102,85 +102,6 @@ TEST_F(Stack, ColoursDiffer)
         roti_stack_put(nullptr, stack);
 }
 
-/* The byte below a stack kills; the test is the same for every kind of guard. */
-void touch_guard(enum roti_guard kind)
-{
-    roti_guard_override(kind, 0);
-    roti_stack *stack;
-    if (roti_stack_get(nullptr, 16 * kib, &stack) == 0)
-        *(volatile char *)(stack->low - 1) = 1;
-    _exit(0); /* no guard */
-}
-
-TEST_F(Stack, GuardMarkerKills)
-{
-    if (roti_guard_kind() != ROTI_GUARD_MARKER)
-        GTEST_SKIP() << "this system has no guard markers";
-    EXPECT_DEATH(touch_guard(ROTI_GUARD_MARKER), "");
-}
-
-TEST_F(Stack, GuardByProtectionKills)
-{
-    EXPECT_DEATH(touch_guard(ROTI_GUARD_MPROTECT), "");
-}
-
-/* The probe believes effects only: what it chose must make a page that the kernel cannot read. */
-TEST_F(Stack, GuardIsProbedByEffect)
-{
-    roti_stack *stack;
-    int ends[2];
-    roti_guard_override(ROTI_GUARD_PROBE, 0);
-    EXPECT_NE(roti_guard_kind(), ROTI_GUARD_PROBE);
-    ASSERT_EQ(roti_stack_get(nullptr, 16 * kib, &stack), 0);
-    ASSERT_EQ(pipe(ends), 0);
-    EXPECT_EQ(write(ends[1], stack->low - 1, 1), -1);
-    EXPECT_EQ(errno, EFAULT);
-    EXPECT_EQ(write(ends[1], stack->low - roti_guard_size(), 1), -1);
-    EXPECT_EQ(errno, EFAULT);
-    EXPECT_EQ(write(ends[1], stack->low, 1), 1);
-    close(ends[0]);
-    close(ends[1]);
-    roti_stack_put(nullptr, stack);
-}
-
-TEST_F(Stack, ProtectionStopsAtItsBudget)
-{
-    constexpr size_t mappings = 2 * 10;
-    roti_guard_override(ROTI_GUARD_MPROTECT, mappings);
-    for (int round = 0; round < 3; round++) {
-        Cache cache;
-        std::vector<roti_stack *> stacks;
-        roti_stack *stack = nullptr;
-        int r;
-        while ((r = roti_stack_get(&cache, 16 * kib, &stack)) == 0)
-            stacks.push_back(stack);
-        EXPECT_EQ(r, -ENOMEM);
-        EXPECT_EQ(stacks.size(), mappings / 2);
-        EXPECT_EQ(stack, stacks.back()); /* untouched on failure */
-        /* What is guarded already goes on being usable. */
-        roti_stack_put(&cache, stacks.back());
-        EXPECT_EQ(roti_stack_get(&cache, 16 * kib, &stacks.back()), 0);
-        for (auto *each : stacks)
-            roti_stack_put(&cache, each);
-        roti_stack_cache_drain(&cache);
-        EXPECT_EQ(roti_stack_live_count(), 0u);
-        roti_stack_pool_drain(); /* gives the mappings back for the next round */
-    }
-    roti_guard_override(ROTI_GUARD_PROBE, 0);
-}
-
-TEST_F(Stack, GuardBudgetFromTheSystem)
-{
-    roti_guard_override(ROTI_GUARD_MPROTECT, 0);
-    std::vector<roti_stack *> stacks(100);
-    for (auto &stack : stacks)
-        ASSERT_EQ(roti_stack_get(nullptr, 16 * kib, &stack), 0);
-    for (auto *stack : stacks)
-        roti_stack_put(nullptr, stack);
-    roti_stack_pool_drain();
-    roti_guard_override(ROTI_GUARD_PROBE, 0);
-}
-
 TEST_F(Stack, CacheIsLastInFirstOut)
 {
     Cache cache;
@@ -193,6 +114,22 @@ TEST_F(Stack, CacheIsLastInFirstOut)
     ASSERT_EQ(roti_stack_get(&cache, 0, &again), 0);
     EXPECT_EQ(again, b);
     roti_stack_put(&cache, again);
+}
+
+/* A refill brings few warm stacks and many cold ones; the warm are used first. */
+TEST_F(Stack, CacheUsesWarmStacksFirst)
+{
+    roti_stack *warm[2], *stack;
+    for (auto &each : warm) {
+        ASSERT_EQ(roti_stack_get(nullptr, 0, &each), 0);
+        each->low[each->size - 1] = 1;
+    }
+    for (auto *each : warm)
+        roti_stack_put(nullptr, each);
+    Cache cache;
+    ASSERT_EQ(roti_stack_get(&cache, 0, &stack), 0);
+    EXPECT_EQ(stack, warm[1]);
+    roti_stack_put(&cache, stack);
 }
 
 TEST_F(Stack, CacheIsBounded)
@@ -281,6 +218,12 @@ TEST_F(Stack, PoolGivesPagesBack)
     ASSERT_EQ(roti_stack_get(nullptr, 64 * kib, &first), 0);
     EXPECT_NE(resident_pages(first), 0u);
     roti_stack_put(nullptr, first);
+    {
+        Cache cache;
+        ASSERT_EQ(roti_stack_get(&cache, 64 * kib, &first), 0);
+        EXPECT_NE(resident_pages(first), 0u);
+        roti_stack_put(&cache, first);
+    }
     for (auto &stack : stacks) {
         ASSERT_EQ(roti_stack_get(nullptr, 64 * kib, &stack), 0);
         EXPECT_TRUE(stack->guarded);
