@@ -37,6 +37,7 @@
 #include "sched/base/assert.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define ID_BLOCK 1024 /* identities that a thread takes at once */
 
@@ -54,16 +55,29 @@ static uint64_t next_id(struct roti_thread *thread)
     return thread->context_id_next++;
 }
 
-/* An object with one reference and an empty map; NULL when memory is exhausted. */
+/* An object with one reference to it and an empty map; NULL when memory is exhausted. */
 static struct rota_context *cell_create(struct roti_thread *thread)
 {
-    struct rota_context *cell = roti_zalloc(sizeof *cell);
+    struct rota_context *cell = thread->context_spare;
+    thread->context_spare = NULL;
+    if (cell == NULL)
+        cell = roti_alloc(sizeof *cell);
     if (cell == NULL)
         return NULL;
+    memset(cell, 0, sizeof *cell);
     /* [C6] relaxed: nobody else knows the object. */
     roti_store(C6, relaxed, &cell->refs, 1U);
     cell->id = next_id(thread);
     return cell;
+}
+
+/* Frees an object, or keeps it: copies often come one after the other. */
+static void cell_free(struct roti_thread *thread, struct rota_context *cell)
+{
+    if (thread->context_spare == NULL && roti_credit_guard(thread))
+        thread->context_spare = cell;
+    else
+        roti_free(cell, sizeof *cell);
 }
 
 int rota_context_create(struct rota_context **ret_context)
@@ -128,9 +142,10 @@ void rota_context_unref(struct rota_context *context)
     /* [C9] acq_rel: release for [C8] and for the last holder, acquire for being that one. */
     if (!cell_is_alone(context) && roti_fetch_sub(C9, acq_rel, &context->refs, 1U) > 1)
         return;
+    struct roti_thread *thread = roti_thread_self();
     struct roti_map *root = context->root;
-    roti_free(context, sizeof *context);
-    roti_credit_give(roti_thread_self(), root);
+    cell_free(thread, context);
+    roti_credit_give(thread, root);
 }
 
 /* ---- Who may use an object ---- */

@@ -19,7 +19,10 @@
  */
 #include "ctx/credit.h"
 
+#include "ctx/context_impl.h"
 #include "ctx/hamt.h"
+
+#include "sched/base/alloc.h"
 
 #include <pthread.h>
 
@@ -96,6 +99,8 @@ void roti_credit_return(struct roti_thread *thread)
     struct roti_context_credit released = thread->released;
     thread->captured = (struct roti_context_credit){.root = NULL, .count = 0};
     thread->released = (struct roti_context_credit){.root = NULL, .count = 0};
+    roti_free(thread->context_spare, sizeof *thread->context_spare);
+    thread->context_spare = NULL;
     roti_map_unref(captured.root, captured.count);
     roti_map_unref(released.root, released.count);
 }

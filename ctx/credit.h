@@ -23,7 +23,7 @@ void roti_credit_give(struct roti_thread *thread, struct roti_map *root);
 /* Gives back what the thread keeps of `root`, to which the caller holds a reference of its own. */
 void roti_credit_forget(struct roti_thread *thread, struct roti_map *root);
 
-/* Gives back all that the thread keeps. */
+/* Gives back all that the thread keeps, and its spare object. */
 void roti_credit_return(struct roti_thread *thread);
 
 /* Has the thread's exit give back what contexts keep in its object; false when that is refused. */

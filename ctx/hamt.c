@@ -15,12 +15,12 @@
  *                                                       | a : value | b : value |
  *                                                       +-----------+-----------+
  *
- *           A place that two variables share becomes a child. Entries are packed: the number of
- *           bits set below a place's own bit is its index. Where more than 16 places hold children,
- *           the node becomes an ARRAY of 32 pointers, indexed directly, and its pairs move down
- *           into nodes of their own; with 8 children left it becomes a BITMAP again. Variables
- *           whose hashes are equal meet in a COLLISION node on level 7. So no walk, and no
- *           destruction, is deeper than eight nodes.
+ *           A place that two variables share becomes a child. Entries are packed, in the order of
+ *           their places; a byte for each place says which entry is its. Where more than 16 places
+ * hold children, the node becomes an ARRAY of 32 pointers, indexed directly, and its pairs move
+ * down into nodes of their own; with 8 children left it becomes a BITMAP again. Variables whose
+ * hashes are equal meet in a COLLISION node on level 7. So no walk, and no destruction, is deeper
+ * than eight nodes.
  *
  *           A change copies the nodes from the root down to it and shares all others:
  *
@@ -48,6 +48,8 @@
 #include "sched/base/alloc.h"
 #include "sched/base/assert.h"
 
+#include <string.h>
+
 /* ---- Nodes ---- */
 
 static size_t packed_size(uint32_t capacity)
@@ -55,10 +57,19 @@ static size_t packed_size(uint32_t capacity)
     return sizeof(struct roti_map_packed) + capacity * sizeof(struct roti_map_entry);
 }
 
+void roti_map_set_bitmap(struct roti_map *node, uint32_t bitmap)
+{
+    uint8_t index = 0;
+    node->bitmap = bitmap;
+    memset(node->index, 0, sizeof node->index);
+    for (; bitmap != 0; bitmap &= bitmap - 1)
+        node->index[__builtin_ctz(bitmap)] = index++;
+}
+
 static void node_init(struct roti_map *node, enum roti_map_kind kind, uint32_t capacity)
 {
     node->kind = kind;
-    node->bitmap = 0;
+    roti_map_set_bitmap(node, 0);
     node->size = 0;
     node->used = 0;
     node->capacity = capacity;
@@ -177,7 +188,7 @@ int roti_map_iterate(const struct roti_map *map, rota_context_visit_fn visit, vo
 /* Ends the iteration where `arg`, the other map, has no such pair. */
 static int pair_differs(struct rota_context_var *var, void *value, void *arg)
 {
-    void *other;
+    void *other = NULL;
     return !(roti_map_find(arg, var, &other) && other == value);
 }
 

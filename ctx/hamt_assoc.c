@@ -43,7 +43,7 @@ static struct roti_map *packed_grow(struct roti_map *node)
     struct roti_map *larger = roti_map_packed_create(node->kind, node->used + 1);
     if (larger == NULL)
         return NULL;
-    larger->bitmap = node->bitmap;
+    roti_map_set_places(larger, node);
     larger->size = node->size;
     larger->used = node->used;
     memcpy(roti_map_entries(larger), roti_map_entries(node),
@@ -64,6 +64,18 @@ static struct roti_map *pair_insert(struct roti_map_edit *edit, struct roti_map 
     roti_map_gap_open(node, index);
     roti_map_entries(node)[index] = edit_pair(edit);
     node->size++;
+    return node;
+}
+
+/* Puts the new pair into an empty place of a bitmap node. */
+static struct roti_map *place_insert(struct roti_map_edit *edit, struct roti_map *node,
+                                     uint32_t place, bool alone)
+{
+    uint32_t bit = 1U << place;
+    uint32_t index = (uint32_t)__builtin_popcount(node->bitmap & (bit - 1));
+    node = pair_insert(edit, node, index, alone);
+    if (node != NULL)
+        roti_map_set_bitmap(node, node->bitmap | bit);
     return node;
 }
 
@@ -94,13 +106,13 @@ static struct roti_map *pairs_join(struct roti_map_entry one, struct roti_map_en
     if (collision)
         return node;
 
-    uint32_t bit_one = roti_map_bit(one.var->hash, level);
-    uint32_t bit_two = roti_map_bit(two.var->hash, level);
-    node->bitmap = bit_one | bit_two;
-    if (bit_one > bit_two) {
+    uint32_t place_one = roti_map_place(one.var->hash, level);
+    uint32_t place_two = roti_map_place(two.var->hash, level);
+    roti_map_set_bitmap(node, 1U << place_one | 1U << place_two);
+    if (place_one > place_two) {
         entries[0] = two;
         entries[1] = one;
-    } else if (bit_one == bit_two) {
+    } else if (place_one == place_two) {
         struct roti_map *child = pairs_join(one, two, level + 1);
         if (child == NULL) {
             roti_map_shell_free(node);
@@ -194,20 +206,15 @@ static struct roti_map *assoc(struct roti_map_edit *edit, struct roti_map *node,
         return index < node->used ? pair_replace(edit, node, index, alone)
                                   : pair_insert(edit, node, index, alone);
     }
-    uint32_t bit = roti_map_bit(edit->var->hash, level);
-    if (node->kind == ROTI_MAP_ARRAY) {
-        uint32_t place = (uint32_t)__builtin_ctz(bit);
+    uint32_t place = roti_map_place(edit->var->hash, level);
+    if (node->kind == ROTI_MAP_ARRAY)
         return roti_map_children(node)[place] != NULL
                    ? assoc_below(edit, node, place, level, alone)
                    : array_insert(edit, node, place, level, alone);
-    }
-    uint32_t index = roti_map_index(node, bit);
-    if ((node->bitmap & bit) == 0) {
-        node = pair_insert(edit, node, index, alone);
-        if (node != NULL)
-            node->bitmap |= bit;
-        return node;
-    }
+    if (!roti_map_has_place(node, place))
+        return place_insert(edit, node, place, alone);
+
+    uint32_t index = node->index[place];
     const struct rota_context_var *present = roti_map_entries(node)[index].var;
     if (present == edit->var)
         return pair_replace(edit, node, index, alone);
@@ -239,21 +246,20 @@ bool roti_map_replace(struct roti_map *root, const struct rota_context_var *var,
 {
     struct roti_map *node = root;
     for (unsigned level = 0; node != NULL && roti_map_is_alone(node); level++) {
-        if (node->kind == ROTI_MAP_ARRAY) {
-            uint32_t bit = roti_map_bit(var->hash, level);
-            node = roti_map_children(node)[__builtin_ctz(bit)];
-            continue;
-        }
         uint32_t index;
         if (node->kind == ROTI_MAP_COLLISION) {
             index = roti_map_collision_index(node, var);
             if (index == node->used)
                 return false;
         } else {
-            uint32_t bit = roti_map_bit(var->hash, level);
-            if ((node->bitmap & bit) == 0)
+            uint32_t place = roti_map_place(var->hash, level);
+            if (node->kind == ROTI_MAP_ARRAY) {
+                node = roti_map_children(node)[place];
+                continue;
+            }
+            if (!roti_map_has_place(node, place))
                 return false;
-            index = roti_map_index(node, bit);
+            index = node->index[place];
         }
         struct roti_map_entry *entry = &roti_map_entries(node)[index];
         if (entry->var == NULL) {

@@ -4,8 +4,6 @@
  */
 #include "ctx/hamt_edit.h"
 
-#include <string.h>
-
 #define CHILDREN_MAX_IN_BITMAP 16
 #define CHILDREN_MIN_IN_ARRAY 8
 
@@ -15,7 +13,7 @@ struct roti_map *roti_map_packed_copy(struct roti_map_edit *edit, struct roti_ma
     struct roti_map *copy = roti_map_packed_create(node->kind, count);
     if (copy == NULL)
         return NULL;
-    copy->bitmap = node->bitmap;
+    roti_map_set_places(copy, node);
     copy->size = node->size;
     copy->used = node->used;
     for (uint32_t i = 0; i < node->used; i++) {
@@ -77,7 +75,7 @@ struct roti_map *roti_map_single_create(struct roti_map_entry pair, unsigned lev
     struct roti_map *node = roti_map_packed_create(ROTI_MAP_BITMAP, 1);
     if (node == NULL)
         return NULL;
-    node->bitmap = roti_map_bit(pair.var->hash, level);
+    roti_map_set_bitmap(node, 1U << roti_map_place(pair.var->hash, level));
     node->size = 1;
     node->used = 1;
     roti_map_entries(node)[0] = pair;
@@ -101,7 +99,7 @@ struct roti_map *roti_map_to_array_if_full(struct roti_map *node, unsigned level
     array->used = node->used;
     uint32_t index = 0;
     for (uint32_t place = 0; place < ROTI_MAP_WIDTH; place++) {
-        if ((node->bitmap & (1U << place)) == 0)
+        if (!roti_map_has_place(node, place))
             continue;
         struct roti_map_entry entry = roti_map_entries(node)[index++];
         struct roti_map *child = entry.child;
@@ -118,7 +116,7 @@ struct roti_map *roti_map_to_array_if_full(struct roti_map *node, unsigned level
 give_up:
     index = 0;
     for (uint32_t place = 0; place < ROTI_MAP_WIDTH; place++) {
-        if ((node->bitmap & (1U << place)) == 0)
+        if (!roti_map_has_place(node, place))
             continue;
         if (roti_map_entries(node)[index++].var != NULL && roti_map_children(array)[place] != NULL)
             roti_map_shell_free(roti_map_children(array)[place]);
@@ -135,6 +133,7 @@ struct roti_map *roti_map_to_bitmap_if_sparse(struct roti_map *node)
     if (packed == NULL)
         return node;
     packed->size = node->size;
+    uint32_t bitmap = 0;
     for (uint32_t place = 0; place < ROTI_MAP_WIDTH; place++) {
         struct roti_map *child = roti_map_children(node)[place];
         if (child == NULL)
@@ -146,8 +145,9 @@ struct roti_map *roti_map_to_bitmap_if_sparse(struct roti_map *node)
             roti_map_shell_free(child);
         }
         roti_map_entries(packed)[packed->used++] = entry;
-        packed->bitmap |= 1U << place;
+        bitmap |= 1U << place;
     }
+    roti_map_set_bitmap(packed, bitmap);
     roti_map_shell_free(node);
     return packed;
 }

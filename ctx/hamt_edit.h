@@ -19,6 +19,8 @@
 
 #include "ctx/hamt_impl.h"
 
+#include <string.h>
+
 /* One change on its way down. */
 struct roti_map_edit {
     struct rota_context_var *var;
@@ -31,6 +33,13 @@ static inline void roti_map_note_dropped(struct roti_map_edit *edit, struct roti
 {
     if (edit->change.dropped == NULL)
         edit->change.dropped = node;
+}
+
+/* Takes over which places are taken; in a collision node there are none. */
+static inline void roti_map_set_places(struct roti_map *node, const struct roti_map *from)
+{
+    node->bitmap = from->bitmap;
+    memcpy(node->index, from->index, sizeof node->index);
 }
 
 /*

@@ -27,6 +27,10 @@ struct roti_map {
     uint32_t size;     /* pairs in this node and below */
     uint32_t used;     /* entries, or children that are not NULL */
     uint32_t capacity; /* entries that fit */
+
+    /* ROTI_MAP_BITMAP: of each place taken, its entry; 0 for others. Follows from `bitmap`, and is
+     * here because reading it is cheaper than counting bits. */
+    uint8_t index[ROTI_MAP_WIDTH];
 };
 
 /* One place of a packed node: a pair, or (where `var` is NULL) a child. */
@@ -58,27 +62,15 @@ static inline struct roti_map **roti_map_children(const struct roti_map *node)
     return ((struct roti_map_array *)node)->children;
 }
 
-/* The number of bits set; inline, where the compiler would call a function of its library. */
-static inline uint32_t roti_map_popcount(uint32_t bits)
+/* The place of `hash` in a node on `level`, which is above the last. */
+static inline uint32_t roti_map_place(uint32_t hash, unsigned level)
 {
-#if defined(__POPCNT__) || defined(__aarch64__)
-    return (uint32_t)__builtin_popcount(bits);
-#else
-    bits = bits - ((bits >> 1) & 0x55555555U);
-    bits = (bits & 0x33333333U) + ((bits >> 2) & 0x33333333U);
-    return (((bits + (bits >> 4)) & 0x0f0f0f0fU) * 0x01010101U) >> 24;
-#endif
+    return (hash >> (level * ROTI_MAP_BITS)) & (ROTI_MAP_WIDTH - 1);
 }
 
-/* The bit of `hash` in the bitmap of a node on `level`, and the number of entries before it. */
-static inline uint32_t roti_map_bit(uint32_t hash, unsigned level)
+static inline bool roti_map_has_place(const struct roti_map *node, uint32_t place)
 {
-    return 1U << ((hash >> (level * ROTI_MAP_BITS)) & (ROTI_MAP_WIDTH - 1));
-}
-
-static inline uint32_t roti_map_index(const struct roti_map *node, uint32_t bit)
-{
-    return roti_map_popcount(node->bitmap & (bit - 1));
+    return ((node->bitmap >> place) & 1U) != 0;
 }
 
 /* Whether the caller's reference to `node` is the only one. */
@@ -105,41 +97,46 @@ static inline bool roti_map_find(const struct roti_map *map, const struct rota_c
 {
     uint32_t hash = var->hash;
     for (; map != NULL; hash >>= ROTI_MAP_BITS) {
-        const struct roti_map_entry *entry;
-        if (map->kind == ROTI_MAP_ARRAY) {
-            map = roti_map_children(map)[hash & (ROTI_MAP_WIDTH - 1)];
+        uint32_t place = roti_map_place(hash, 0);
+        uint32_t index;
+        if (__builtin_expect(map->kind == ROTI_MAP_BITMAP, 1)) {
+            index = map->index[place];
+        } else if (map->kind == ROTI_MAP_ARRAY) {
+            map = roti_map_children(map)[place];
             continue;
-        }
-        if (map->kind == ROTI_MAP_BITMAP) {
-            uint32_t bit = roti_map_bit(hash, 0);
-            if ((map->bitmap & bit) == 0)
-                return false;
-            entry = &roti_map_entries(map)[roti_map_index(map, bit)];
         } else {
-            uint32_t index = roti_map_collision_index(map, var);
+            index = roti_map_collision_index(map, var);
             if (index == map->used)
                 return false;
-            entry = &roti_map_entries(map)[index];
         }
+        const struct roti_map_entry *entry = &roti_map_entries(map)[index];
         ROTI_PLAIN_READ(&entry->value);
-        if (entry->var == var) {
+        /* At an empty place this looks at an entry of another place, so of another variable. */
+        if (__builtin_expect(entry->var == var, 1)) {
             *ret_value = entry->value;
             return true;
         }
-        if (entry->var != NULL)
+        if (entry->var != NULL || !roti_map_has_place(map, place))
             return false;
         map = entry->child;
     }
     return false;
 }
 
-/* ---- What hamt.c offers to hamt_copy.c ---- */
+/* ---- What hamt.c offers to the files that edit ---- */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* A packed node with no entries and one reference; NULL when memory is exhausted. */
 struct roti_map *roti_map_packed_create(enum roti_map_kind kind, uint32_t count);
 
 /* An array node without children and with one reference; NULL when memory is exhausted. */
 struct roti_map *roti_map_array_create(void);
+
+/* Says which places of a bitmap node are taken, by entries in the order of their places. */
+void roti_map_set_bitmap(struct roti_map *node, uint32_t bitmap);
 
 /* Frees a node, but not what it holds: its entries were moved, or never held anything. */
 void roti_map_shell_free(struct roti_map *node);

@@ -38,13 +38,13 @@ static int pair_remove(struct roti_map_edit *edit, struct roti_map *node, uint32
 }
 
 /* Puts what is left of a child back into its place; both nodes are the editor's alone. */
-static struct roti_map *packed_settle(struct roti_map *node, uint32_t index, uint32_t bit,
-                                      struct roti_map *child)
+static struct roti_map *packed_settle(struct roti_map *node, uint32_t place, struct roti_map *child)
 {
+    uint32_t index = node->index[place];
     node->size--;
     if (child == NULL) {
         roti_map_gap_close(node, index);
-        node->bitmap &= ~bit;
+        roti_map_set_bitmap(node, node->bitmap & ~(1U << place));
     } else if (roti_map_lone_pair(child) != NULL) {
         roti_map_entries(node)[index] = *roti_map_lone_pair(child);
         roti_map_shell_free(child);
@@ -85,7 +85,7 @@ static int without_below(struct roti_map_edit *edit, struct roti_map *node, uint
         return r;
     }
     *ret_node = array ? array_settle(node, index, child)
-                      : packed_settle(node, index, roti_map_bit(edit->var->hash, level), child);
+                      : packed_settle(node, roti_map_place(edit->var->hash, level), child);
     return 0;
 }
 
@@ -96,15 +96,15 @@ static int without(struct roti_map_edit *edit, struct roti_map *node, unsigned l
     alone = alone && roti_map_is_alone(node);
     if (node->kind == ROTI_MAP_COLLISION)
         return pair_remove(edit, node, roti_map_collision_index(node, edit->var), alone, ret_node);
-    uint32_t bit = roti_map_bit(edit->var->hash, level);
+    uint32_t place = roti_map_place(edit->var->hash, level);
     if (node->kind == ROTI_MAP_ARRAY)
-        return without_below(edit, node, (uint32_t)__builtin_ctz(bit), level, alone, ret_node);
-    uint32_t index = roti_map_index(node, bit);
+        return without_below(edit, node, place, level, alone, ret_node);
+    uint32_t index = node->index[place];
     if (roti_map_entries(node)[index].var == NULL)
         return without_below(edit, node, index, level, alone, ret_node);
     int r = pair_remove(edit, node, index, alone, ret_node);
     if (r == 0 && *ret_node != NULL)
-        (*ret_node)->bitmap &= ~bit;
+        roti_map_set_bitmap(*ret_node, (*ret_node)->bitmap & ~(1U << place));
     return r;
 }
 

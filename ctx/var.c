@@ -41,7 +41,7 @@ static int var_create(struct rota_context_var **ret_var, const char *name,
         return -ENOMEM;
     /* [C3] relaxed: only the numbers must differ. */
     var->id = roti_fetch_add(C3, relaxed, &var_id_last, 1U) + 1;
-    var->hash = hash != NULL ? *hash : (uint32_t)var->id;
+    var->hash = hash != NULL ? *hash : (uint32_t)(var->id - 1);
     var->permanent = opts->permanent;
     var->has_default = opts->has_default;
     var->default_value = opts->has_default ? opts->default_value : NULL;

@@ -12,6 +12,8 @@
 #ifndef ROTI_THREAD_H
 #define ROTI_THREAD_H
 
+#include "sched/base/slots.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,10 +42,13 @@ struct roti_thread {
     struct roti_context_slot top;        /* this thread's own context, outside any loop */
     struct roti_context_credit captured; /* of the root captured last */
     struct roti_context_credit released; /* of the root that a loop released last */
+    struct rota_context *context_spare;  /* a freed context object, for the next one */
     uint64_t context_id_next;            /* identities of contexts: a block of them */
     uint64_t context_id_end;
-    bool context_guarded;  /* what contexts keep here is given back at exit */
-    uint64_t random_state; /* for choices that need no quality, such as victims */
+    bool context_guarded;            /* what contexts keep here is given back at exit */
+    struct roti_slots_cache handles; /* nodes of callbacks, for posts from outside any loop */
+    bool handles_guarded;            /* they are given back at exit */
+    uint64_t random_state;           /* for choices that need no quality, such as victims */
 };
 
 #ifdef __cplusplus
