@@ -21,6 +21,7 @@ struct rota_loop {
     struct roti_timers timers;    /* the wheel and its lock */
     struct roti_slots_cache handle_cache; /* owner only */
     _Atomic(uint32_t) refs;
+    bool debug;                  /* the pool's; constant, as others ask after the runtime's end */
     _Atomic(bool) closed;        /* nothing is scheduled any more */
     rota_exception_fn exception_fn; /* owner only; NULL: the runtime's */
     void *exception_arg;
@@ -32,11 +33,10 @@ struct rota_runtime {
     unsigned loop_count;
     struct rota_loop **loops;
     struct roti_worker **workers;
-    struct rota_task *main_task;
     rota_exception_fn exception_fn;
     void *exception_arg;
     int64_t slow_callback_ns;
-    struct roti_stop *stop; /* the graceful stop: loop/signal.c */
+    struct roti_stop *stop; /* the graceful stop: loop/stop.c */
 };
 
 #ifdef __cplusplus
@@ -49,6 +49,12 @@ static inline struct rota_loop *roti_loop_current(void)
     struct roti_worker *worker = roti_worker_current();
     return worker != NULL ? (struct rota_loop *)worker->loop : NULL;
 }
+
+/* A loop with one reference; its worker is prepared by the pool. 0 or a negative errno. */
+int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, bool debug);
+
+/* Nothing is scheduled there any more. On the loop's thread, after its last turn. */
+void roti_loop_close(struct rota_loop *loop);
 
 /* Tells the loop's exception handler, or the runtime's, or the default. `info->loop` chooses. */
 void roti_loop_report(const struct rota_error_info *info);

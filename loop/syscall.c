@@ -156,6 +156,19 @@ WRAPPER int roti_sys_getsockopt(int fd, int level, int name, int *ret_value)
     return r;
 }
 
+WRAPPER int roti_sys_socketpair(int ret_fds[2])
+{
+    return (int)CALL(socketpair, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                                            ret_fds));
+}
+
+WRAPPER void roti_sys_signal_send(int fd, const void *data, size_t size)
+{
+    int interrupted = errno;
+    (void)!send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    errno = interrupted;
+}
+
 WRAPPER void roti_sys_close(int fd)
 {
     close(fd);

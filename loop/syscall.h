@@ -34,7 +34,8 @@
     X(sendmsg)                                                                                     \
     X(accept4)                                                                                     \
     X(connect)                                                                                     \
-    X(getsockopt)
+    X(getsockopt)                                                                                  \
+    X(socketpair)
 
 enum roti_syscall {
 #define ROTI_SYSCALL_ENUM(name) ROTI_SYSCALL_##name,
@@ -83,6 +84,12 @@ int roti_sys_connect(int fd, const struct sockaddr *addr, socklen_t size);
 
 /* An option whose value is an int. */
 int roti_sys_getsockopt(int fd, int level, int name, int *ret_value);
+
+/* Two connected stream sockets. */
+int roti_sys_socketpair(int ret_fds[2]);
+
+/* Sends from a signal handler: leaves the errno of what was interrupted alone, reports nothing. */
+void roti_sys_signal_send(int fd, const void *data, size_t size);
 
 /* The number is free afterwards, whatever happened. Never made again: it may be another's by then.
  */

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loop.c - one loop: made and freed, its driver table, and what it says about itself.
+ */
+#include "loop/loop_impl.h"
+
+#include "loop/handle.h"
+#include "sched/base/alloc.h"
+#include "sched/base/assert.h"
+
+#include <errno.h>
+#include <rota/error.h>
+#include <time.h>
+
+/* So many timers fire in one poll, so that a clock that jumps does not stop the loop. */
+#define TIMERS_PER_POLL 1000
+
+/* ---- The driver --------------------------------------------------------------------------------- */
+
+int64_t rota_time_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * ROTA_SEC + now.tv_nsec;
+}
+
+static int64_t driver_now(void *arg)
+{
+    (void)arg;
+    return rota_time_ns();
+}
+
+/* How long a poll may block. `next_ns` is the next timer's deadline. */
+static int64_t poll_timeout(int64_t deadline_ns, int64_t next_ns)
+{
+    int64_t until_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
+    if (deadline_ns == 0)
+        return 0;
+    if (until_ns == INT64_MAX)
+        return -1;
+    int64_t now_ns = rota_time_ns();
+    return until_ns > now_ns ? until_ns - now_ns : 0;
+}
+
+static void driver_poll(void *arg, int64_t deadline_ns)
+{
+    struct rota_loop *loop = arg;
+    int64_t next_ns = roti_timers_next(&loop->timers);
+    (void)roti_poller_wait(&loop->poller, poll_timeout(deadline_ns, next_ns));
+    if (next_ns != INT64_MAX)
+        (void)roti_timers_expire(&loop->timers, rota_time_ns(), TIMERS_PER_POLL);
+}
+
+static bool driver_timers_due(void *arg)
+{
+    struct rota_loop *loop = arg;
+    int64_t next_ns = roti_timers_next(&loop->timers);
+    return next_ns != INT64_MAX && next_ns <= rota_time_ns();
+}
+
+static void driver_wake(void *arg)
+{
+    struct rota_loop *loop = arg;
+    roti_poller_wake(&loop->poller);
+}
+
+static void driver_run(void *arg, struct roti_work *work)
+{
+    roti_handle_run(arg, work);
+}
+
+static void driver_drop(void *arg, struct roti_work *work)
+{
+    roti_handle_drop(arg, work);
+}
+
+const struct roti_driver roti_loop_driver = {
+    .now = driver_now,
+    .poll = driver_poll,
+    .timers_due = driver_timers_due,
+    .wake = driver_wake,
+    .run = driver_run,
+    .drop = driver_drop,
+};
+
+/* ---- Life --------------------------------------------------------------------------------------- */
+
+int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, bool debug)
+{
+    struct rota_loop *loop = roti_zalloc_aligned(_Alignof(struct rota_loop), sizeof *loop);
+    if (loop == NULL)
+        return -ENOMEM;
+    int r = roti_poller_init(&loop->poller);
+    if (r < 0) {
+        roti_free_aligned(loop, _Alignof(struct rota_loop), sizeof *loop);
+        return r;
+    }
+    loop->worker.loop = loop;
+    loop->runtime = runtime;
+    loop->debug = debug;
+    roti_timers_init(&loop->timers, rota_time_ns());
+    /* [LP1] relaxed: nobody else knows the loop yet. */
+    roti_store(LP1, relaxed, &loop->refs, 1U);
+    *ret_loop = loop;
+    return 0;
+}
+
+void roti_loop_close(struct rota_loop *loop)
+{
+    /* [LP2] release: pairs with the acquire loads of `closed` where something is to be scheduled. */
+    roti_store(LP2, release, &loop->closed, true);
+    roti_handle_close(loop);
+}
+
+struct rota_loop *rota_loop_ref(struct rota_loop *loop)
+{
+    /* [LP3] relaxed: the caller has a reference. */
+    if (loop != NULL)
+        roti_fetch_add(LP3, relaxed, &loop->refs, 1U);
+    return loop;
+}
+
+void rota_loop_unref(struct rota_loop *loop)
+{
+    /* [LP4] acq_rel: release what this holder did, acquire what all did before the free. */
+    if (loop == NULL || roti_fetch_sub(LP4, acq_rel, &loop->refs, 1U) != 1)
+        return;
+    roti_poller_done(&loop->poller);
+    roti_free_aligned(loop, _Alignof(struct rota_loop), sizeof *loop);
+}
+
+/* ---- Questions ---------------------------------------------------------------------------------- */
+
+struct rota_loop *rota_running_loop(void)
+{
+    return roti_loop_current();
+}
+
+int rota_loop_index(const struct rota_loop *loop)
+{
+    return loop != NULL ? (int)loop->worker.index : -EINVAL;
+}
+
+struct rota_loop *rota_task_get_loop(const struct rota_task *task)
+{
+    if (task == NULL || rota_task_done(task))
+        return NULL;
+    /* [T4] relaxed: inside the task it is its own store; a hint for others. */
+    struct roti_worker *worker = roti_load(T4, relaxed, &task->worker);
+    return (struct rota_loop *)worker->loop;
+}
+
+int rota_loop_counters(const struct rota_loop *loop, struct rota_loop_counters *ret_counters)
+{
+    if (loop == NULL || ret_counters == NULL)
+        return -EINVAL;
+#define READ_COUNTER(field, text)                                                                  \
+    ret_counters->field = roti_load(CT2, relaxed, &loop->worker.counters.field);
+    ROTI_COUNTERS(READ_COUNTER)
+#undef READ_COUNTER
+    return 0;
+}
+
+/* ---- Failures ----------------------------------------------------------------------------------- */
+
+int rota_loop_set_exception_handler(struct rota_loop *loop, rota_exception_fn fn, void *arg)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    if (loop != roti_loop_current())
+        return ROTA_EWRONGLOOP;
+    loop->exception_fn = fn;
+    loop->exception_arg = arg;
+    return 0;
+}
+
+void rota_default_exception_handler(const struct rota_error_info *info)
+{
+    char name[ROTA_TASK_NAME_SIZE] = "";
+    if (info->task != NULL)
+        rota_task_get_name(info->task, name, sizeof name);
+    fprintf(stderr, "rota: %s%s%s%s: %s (%s)\n", info->message, name[0] ? " [" : "", name,
+            name[0] ? "]" : "", rota_error_name(info->error), rota_strerror(info->error));
+}
+
+void roti_loop_report(const struct rota_error_info *info)
+{
+    struct rota_loop *loop = info->loop;
+    struct rota_runtime *runtime = loop != NULL ? loop->runtime : NULL;
+    if (loop != NULL && loop == roti_loop_current() && loop->exception_fn != NULL)
+        loop->exception_fn(info, loop->exception_arg);
+    else if (runtime != NULL && runtime->exception_fn != NULL)
+        runtime->exception_fn(info, runtime->exception_arg);
+    else
+        rota_default_exception_handler(info);
+}

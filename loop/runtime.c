@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtime.c - rota_run(): the one place where workers are given their loops.
+ */
+#include "loop/loop_impl.h"
+#include "loop/stop.h"
+#include "sched/base/alloc.h"
+#include "sched/base/random.h"
+#include "sched/registry.h"
+
+#include <errno.h>
+#include <rota/error.h>
+#include <sched.h>
+
+#define SLOW_CALLBACK_NS (100 * ROTA_MS)
+
+/* What a run is made of. It is freed at its end, unless a task outlived the shutdown: somebody may
+ * still wake that. */
+struct run {
+    struct rota_runtime runtime;
+    struct roti_stop stop;
+    cpu_set_t cpus;       /* of the calling thread, for pin_cpus and to be restored */
+    bool pin_cpus;
+    int64_t shutdown_timeout_ns;
+};
+
+/* ---- Options ------------------------------------------------------------------------------------ */
+
+static unsigned usable_cpus(const cpu_set_t *cpus)
+{
+    int count = CPU_COUNT(cpus);
+    return count < 1 ? 1 : count > ROTI_LOOP_MAX ? ROTI_LOOP_MAX : (unsigned)count;
+}
+
+static int check_opts(const struct rota_run_opts *opts)
+{
+    if (opts->loops > ROTI_LOOP_MAX || opts->shutdown_timeout_ns < 0 || opts->slow_callback_ns < 0)
+        return -EINVAL;
+    if (opts->stack_size != 0 &&
+        (opts->stack_size < ROTI_STACK_SIZE_MIN || opts->stack_size > ROTI_STACK_SIZE_MAX))
+        return -EINVAL;
+    return 0;
+}
+
+/* ---- Threads ------------------------------------------------------------------------------------ */
+
+/* Binds the calling thread to the n-th usable CPU. Best effort, as asked for performance only. */
+static void pin_thread(const cpu_set_t *cpus, unsigned n)
+{
+    cpu_set_t one;
+    unsigned seen = 0;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, cpus) || seen++ != n % usable_cpus(cpus))
+            continue;
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+        return;
+    }
+}
+
+static int thread_start(void *arg)
+{
+    struct rota_loop *loop = arg;
+    struct run *run = roti_container_of(loop->runtime, struct run, runtime);
+    if (run->pin_cpus)
+        pin_thread(&run->cpus, loop->worker.index);
+    return 0;
+}
+
+static void thread_stop(void *arg)
+{
+    struct rota_loop *loop = arg;
+    struct run *run = roti_container_of(loop->runtime, struct run, runtime);
+    roti_loop_close(loop);
+    if (run->pin_cpus && loop->worker.index == 0)
+        sched_setaffinity(0, sizeof run->cpus, &run->cpus);
+}
+
+/* ---- Creation ----------------------------------------------------------------------------------- */
+
+static void report_task(struct roti_worker *worker, const char *text, struct rota_task *task,
+                        int status)
+{
+    struct rota_error_info info = {
+        .message = text,
+        .error = status,
+        .loop = worker != NULL ? worker->loop : NULL,
+        .task = task,
+    };
+    roti_loop_report(&info);
+}
+
+static void release_loops(struct rota_runtime *runtime)
+{
+    if (runtime->loops != NULL)
+        for (unsigned i = 0; i < runtime->loop_count && runtime->loops[i] != NULL; i++)
+            rota_loop_unref(runtime->loops[i]);
+    roti_free(runtime->loops, runtime->loop_count * sizeof *runtime->loops);
+    roti_free(runtime->workers, runtime->loop_count * sizeof *runtime->workers);
+}
+
+static int create_loops(struct rota_runtime *runtime, bool debug)
+{
+    runtime->loops = roti_zalloc(runtime->loop_count * sizeof *runtime->loops);
+    runtime->workers = roti_zalloc(runtime->loop_count * sizeof *runtime->workers);
+    int r = runtime->loops != NULL && runtime->workers != NULL ? 0 : -ENOMEM;
+    for (unsigned i = 0; r == 0 && i < runtime->loop_count; i++) {
+        r = roti_loop_create(&runtime->loops[i], runtime, debug);
+        if (r == 0)
+            runtime->workers[i] = &runtime->loops[i]->worker;
+    }
+    if (r < 0)
+        release_loops(runtime);
+    return r;
+}
+
+static int run_init(struct run *run, const struct rota_run_opts *opts)
+{
+    struct rota_runtime *runtime = &run->runtime;
+    if (sched_getaffinity(0, sizeof run->cpus, &run->cpus) != 0)
+        CPU_SET(0, &run->cpus); /* more CPUs than the set can name: the caller chooses `loops` */
+    run->pin_cpus = opts->pin_cpus;
+    run->shutdown_timeout_ns = opts->shutdown_timeout_ns;
+    runtime->loop_count = opts->loops != 0 ? opts->loops : usable_cpus(&run->cpus);
+    runtime->exception_fn = opts->exception_handler;
+    runtime->exception_arg = opts->exception_arg;
+    runtime->slow_callback_ns = opts->slow_callback_ns ? opts->slow_callback_ns : SLOW_CALLBACK_NS;
+    int r = create_loops(runtime, opts->debug);
+    if (r < 0)
+        return r;
+    struct roti_pool_opts pool_opts = {
+        .worker_count = runtime->loop_count,
+        .stack_size = opts->stack_size,
+        .debug = opts->debug,
+        .slow_ns = runtime->slow_callback_ns,
+        .driver = &roti_loop_driver,
+        .thread_start = thread_start,
+        .thread_stop = thread_stop,
+    };
+    r = roti_pool_init(&runtime->pool, &pool_opts, runtime->workers);
+    if (r < 0)
+        release_loops(runtime);
+    return r;
+}
+
+/* Runs it from the first task to the last. */
+static int run_all(struct run *run, rota_task_fn fn, void *arg, bool signals)
+{
+    int status = 0;
+    int r = roti_stop_init(&run->stop, &run->runtime, fn, arg, signals);
+    if (r < 0)
+        return r;
+    r = roti_pool_run(&run->runtime.pool, roti_stop_main, &run->stop, run->shutdown_timeout_ns,
+                      &status);
+    bool interrupted = roti_stop_done(&run->stop);
+    if (r < 0)
+        return r;
+    return interrupted && status == -ECANCELED ? ROTA_EINTERRUPT : status;
+}
+
+int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
+{
+    static const struct rota_run_opts defaults;
+    if (opts == NULL)
+        opts = &defaults;
+    if (fn == NULL || check_opts(opts) < 0)
+        return -EINVAL;
+    if (roti_worker_current() != NULL)
+        return ROTA_ESTATE;
+    roti_task_set_report(report_task);
+    struct run *run = roti_zalloc_aligned(_Alignof(struct run), sizeof *run);
+    if (run == NULL)
+        return -ENOMEM;
+    int r = run_init(run, opts);
+    if (r == 0) {
+        r = run_all(run, fn, arg, !opts->no_signals);
+        if (run->runtime.pool.straggler_count > 0)
+            return r;
+        roti_pool_done(&run->runtime.pool);
+        release_loops(&run->runtime);
+    }
+    roti_free_aligned(run, _Alignof(struct run), sizeof *run);
+    roti_stack_pool_drain();
+    return r;
+}
+
+/* ---- Questions ---------------------------------------------------------------------------------- */
+
+struct rota_runtime *rota_running_runtime(void)
+{
+    struct rota_loop *loop = roti_loop_current();
+    return loop != NULL ? loop->runtime : NULL;
+}
+
+int rota_runtime_loop_count(const struct rota_runtime *runtime)
+{
+    return runtime != NULL ? (int)runtime->loop_count : -EINVAL;
+}
+
+struct rota_loop *rota_runtime_loop(const struct rota_runtime *runtime, unsigned index)
+{
+    return runtime != NULL && index < runtime->loop_count ? runtime->loops[index] : NULL;
+}
+
+void roti_runtime_exit(struct rota_runtime *runtime)
+{
+    roti_pool_exit(&runtime->pool);
+}
+
+/* The less loaded of two loops, by what is queued there. */
+static struct roti_worker *choose_worker(struct roti_pool *pool)
+{
+    uint64_t random = roti_random(roti_thread_self());
+    struct roti_worker *one = pool->workers[(random >> 32) % pool->worker_count];
+    struct roti_worker *two = pool->workers[(random & UINT32_MAX) % pool->worker_count];
+    return roti_ring_count(&one->ring) <= roti_ring_count(&two->ring) ? one : two;
+}
+
+int rota_task_spawn_threadsafe(struct rota_runtime *runtime, struct rota_task **ret_task,
+                               rota_task_fn fn, void *arg, const struct rota_task_opts *opts)
+{
+    if (runtime == NULL)
+        return -EINVAL;
+    if (roti_fork_is_child())
+        return ROTA_EFORKED;
+    struct roti_worker *self = roti_worker_current();
+    if (self != NULL && self->pool == &runtime->pool)
+        return rota_task_spawn(ret_task, fn, arg, opts);
+    return roti_task_spawn(&runtime->pool, choose_worker(&runtime->pool), ret_task, fn, arg, opts,
+                           0);
+}

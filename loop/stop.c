@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stop.c - how a run is asked to end. The essay is in the header.
+ */
+#include "loop/stop.h"
+
+#include "loop/io.h"
+#include "loop/loop_impl.h"
+#include "loop/syscall.h"
+#include "sched/base/assert.h"
+#include "sched/cancel.h"
+
+#include <errno.h>
+#include <rota/error.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const int signal_numbers[2] = { SIGINT, SIGTERM };
+
+/* What the handler may touch: the socket of the one runtime of the process that handles signals. */
+static _Atomic(int) signal_socket = -1;
+static _Atomic(uint32_t) signal_counts[2];
+
+/* ---- The handler -------------------------------------------------------------------------------- */
+
+static void on_signal(int number)
+{
+    int which = number == SIGINT ? 0 : 1;
+    /* [SG1] relaxed: one word; the byte is the message. */
+    if (roti_fetch_add(SG1, relaxed, &signal_counts[which], 1U) > 0) {
+        signal(number, SIG_DFL); /* the second one: somebody is in a hurry */
+        raise(number);
+        return;
+    }
+    char byte = (char)number;
+    roti_sys_signal_send(roti_load(SG2, relaxed, &signal_socket), &byte, 1);
+}
+
+/* Takes over each disposition that is the default. Only one runtime of a process at a time does. */
+static void install_handlers(struct roti_stop *stop)
+{
+    int none = -1;
+    /* [SG3] relaxed: read by the handler, which is installed afterwards. */
+    if (!roti_cas(SG3, relaxed, &signal_socket, &none, stop->sockets[0]))
+        return;
+    for (int i = 0; i < 2; i++) {
+        struct sigaction old;
+        struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
+        sigfillset(&ours.sa_mask);
+        roti_store(SG1, relaxed, &signal_counts[i], 0U);
+        if (sigaction(signal_numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL &&
+            sigaction(signal_numbers[i], &ours, NULL) == 0)
+            stop->handles[i] = true;
+    }
+}
+
+/* Gives back what is still ours. */
+static void remove_handlers(struct roti_stop *stop)
+{
+    for (int i = 0; i < 2; i++) {
+        struct sigaction now;
+        if (stop->handles[i] && sigaction(signal_numbers[i], NULL, &now) == 0 &&
+            now.sa_handler == on_signal)
+            signal(signal_numbers[i], SIG_DFL);
+        stop->handles[i] = false;
+    }
+    int own = stop->sockets[0];
+    (void)roti_cas(SG3, relaxed, &signal_socket, &own, -1);
+}
+
+/* ---- The reader --------------------------------------------------------------------------------- */
+
+static void cancel_main(struct roti_stop *stop)
+{
+    struct rota_task *main_task = stop->runtime->pool.main_task;
+    if (main_task != NULL)
+        (void)roti_task_cancel_request(main_task, NULL);
+}
+
+/* The body of the runtime's own task. Ends when it is cancelled, in the last phase of the run. */
+static int read_signals(void *arg)
+{
+    struct roti_stop *stop = arg;
+    struct roti_io *io;
+    int r = roti_io_open(&io, stop->sockets[1], roti_loop_current());
+    if (r < 0)
+        return r;
+    stop->sockets[1] = -1; /* the operation object owns it now */
+    char byte;
+    ssize_t n;
+    while ((n = roti_io_recv(io, &byte, 1, 0)) == 1) {
+        if (byte == SIGTERM) {
+            roti_stop_request(stop);
+            continue;
+        }
+        /* [SG4] relaxed: read after the run. */
+        roti_store(SG4, relaxed, &stop->interrupted, true);
+        cancel_main(stop);
+    }
+    roti_io_close(io);
+    roti_io_unref(io);
+    return (int)n;
+}
+
+int roti_stop_main(void *arg)
+{
+    struct roti_stop *stop = arg;
+    static const struct rota_task_opts opts = { .name = "signals" };
+    if (stop->sockets[1] >= 0) {
+        struct roti_worker *worker = roti_worker_current();
+        int r = roti_task_spawn(worker->pool, worker, NULL, read_signals, stop, &opts,
+                                ROTI_TASK_INTERNAL);
+        if (r < 0)
+            return r;
+    }
+    return stop->fn(stop->arg);
+}
+
+/* ---- Life --------------------------------------------------------------------------------------- */
+
+int roti_stop_init(struct roti_stop *stop, struct rota_runtime *runtime, rota_task_fn fn, void *arg,
+                   bool wants_signals)
+{
+    *stop = (struct roti_stop){ .runtime = runtime, .fn = fn, .arg = arg, .sockets = { -1, -1 } };
+    roti_list_init(&stop->listeners);
+    runtime->stop = stop;
+    if (!wants_signals)
+        return 0;
+    int r = roti_sys_socketpair(stop->sockets);
+    if (r < 0)
+        return r;
+    install_handlers(stop);
+    return 0;
+}
+
+bool roti_stop_done(struct roti_stop *stop)
+{
+    remove_handlers(stop);
+    for (int i = 0; i < 2; i++)
+        if (stop->sockets[i] >= 0)
+            close(stop->sockets[i]);
+    return roti_load(SG4, relaxed, &stop->interrupted);
+}
+
+/* ---- Listeners ---------------------------------------------------------------------------------- */
+
+void roti_stop_request(struct roti_stop *stop)
+{
+    struct roti_list *node;
+    roti_spin_lock(&stop->lock);
+    bool first = !stop->requested;
+    bool heard = !roti_list_empty(&stop->listeners);
+    stop->requested = true;
+    while ((node = roti_list_pop_front(&stop->listeners)) != NULL) {
+        struct roti_stop_listener *listener =
+            roti_container_of(node, struct roti_stop_listener, node);
+        listener->told(listener);
+    }
+    roti_spin_unlock(&stop->lock);
+    if (first && !heard) {
+        roti_store(SG4, relaxed, &stop->interrupted, true);
+        cancel_main(stop);
+    }
+}
+
+void roti_stop_add(struct roti_stop *stop, struct roti_stop_listener *listener)
+{
+    roti_list_init(&listener->node);
+    roti_spin_lock(&stop->lock);
+    if (stop->requested)
+        listener->told(listener);
+    else
+        roti_list_push_back(&stop->listeners, &listener->node);
+    roti_spin_unlock(&stop->lock);
+}
+
+void roti_stop_remove(struct roti_stop *stop, struct roti_stop_listener *listener)
+{
+    roti_spin_lock(&stop->lock);
+    roti_list_remove(&listener->node);
+    roti_spin_unlock(&stop->lock);
+}
+
+int rota_runtime_stop(struct rota_runtime *runtime)
+{
+    if (runtime == NULL)
+        return -EINVAL;
+    roti_stop_request(runtime->stop);
+    return 0;
+}
