@@ -45,10 +45,6 @@ struct roti_driver {
 
     /* Gives back an item that will never run: the loop is closed. Any thread. */
     void (*drop)(void *loop, struct roti_work *work);
-
-    /* A task failed and nobody read its status; or ended with a request it never saw (debug). Any
-     * thread; `loop` may be NULL. The text is a static string. */
-    void (*report)(void *loop, const char *text, struct rota_task *task, int status);
 };
 
 #endif

@@ -13,7 +13,10 @@
 #define ROTI_POOL_H
 
 #include "sched/idle.h"
+#include "sched/fork.h"
 #include "sched/worker.h"
+
+#include <semaphore.h>
 
 #define ROTI_LOOP_MAX 256
 
@@ -28,6 +31,7 @@ struct roti_pool_opts {
     unsigned worker_count; /* 1 to ROTI_LOOP_MAX */
     size_t stack_size;     /* of tasks; 0: the default */
     bool debug;            /* checks that cost more */
+    int64_t slow_ns;       /* debug: steps that take so long are reported; 0: none */
     const struct roti_driver *driver;
     /* Called on each worker's thread before its first and after its last turn. */
     int (*thread_start)(void *loop);
@@ -38,16 +42,26 @@ struct roti_pool {
     unsigned worker_count;
     size_t stack_size;
     bool debug;
+    int64_t slow_ns; /* 0: steps are not timed */
     const struct roti_driver *driver;
     int (*thread_start)(void *loop);
     void (*thread_stop)(void *loop);
-    void *user; /* the runtime that owns the pool */
+    sem_t entered;                     /* posted by each thread once it has entered, or failed to */
+    _Atomic(int) enter_error;          /* of a thread that failed */
     struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
     struct roti_idle idle;
     _Atomic(int) phase;                /* enum roti_phase */
+    _Atomic(bool) exit;                /* somebody asked by ROTA_EXIT */
+    _Atomic(uint32_t) internal_live;   /* tasks of the runtime itself */
     _Atomic(uint64_t) foreign_spawned; /* tasks spawned by threads that run no loop */
-    _Atomic(uint32_t) round_robin;     /* where the next foreign spawn goes */
-    int64_t drain_deadline_ns;         /* worker 0 only */
+    _Atomic(uint32_t) foreign;         /* such threads that are inside a worker's queues */
+    struct rota_task *main_task;       /* worker 0 only */
+    int (*main_fn)(void *arg);
+    void *main_arg;
+    int64_t shutdown_timeout_ns;
+    int64_t drain_deadline_ns; /* worker 0 only; INT64_MAX: none */
+    uint64_t drained_spawns;   /* worker 0 only: tasks spawned before the last round of cancels */
+    size_t straggler_count;    /* tasks that outlived the deadline; their memory stays */
 };
 
 #ifdef __cplusplus
@@ -73,8 +87,20 @@ void roti_pool_done(struct roti_pool *pool);
 /* Tasks that are not done, the runtime's own left out. Exact when it is zero. Any thread. */
 size_t roti_pool_live(struct roti_pool *pool);
 
-/* The pool whose worker runs on this thread, or NULL. */
-struct roti_pool *roti_pool_current(void);
+/* Accounts for one task spawned (finished) by `worker`, or (spawned, NULL) by a foreign thread.
+ * `internal`: the runtime's own, which end last. */
+void roti_pool_count_spawn(struct roti_pool *pool, struct roti_worker *worker, bool internal);
+void roti_pool_count_finish(struct roti_pool *pool, struct roti_worker *worker, bool internal);
+
+/* Ends the run with ROTA_EXIT, whatever the first task does. Any thread of the pool. */
+void roti_pool_exit(struct roti_pool *pool);
+
+/* Brackets what a thread without a loop does to a worker's queues: the pool is not freed meanwhile. */
+void roti_pool_foreign_enter(struct roti_pool *pool);
+void roti_pool_foreign_leave(struct roti_pool *pool);
+
+/* Wakes one sleeping loop to search for work that was just published, if that is needed. */
+void roti_pool_wake_one(struct roti_pool *pool);
 
 /* One look at the shutdown protocol, by worker 0 in each turn once DRAINING. */
 void roti_pool_supervise(struct roti_pool *pool);

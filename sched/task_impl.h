@@ -22,10 +22,10 @@ struct roti_pool;
 struct roti_stack;
 struct roti_task_frame;
 
-/* Flags of struct rota_task, written before the task is visible or by the task itself. */
-#define ROTI_TASK_STARTED UINT32_C(0x01)
-#define ROTI_TASK_INTERNAL UINT32_C(0x02) /* the runtime's own: not listed, not waited for */
-#define ROTI_TASK_READ UINT32_C(0x04)     /* somebody has read the status, or cancelled it after */
+/* Flags of struct rota_task. */
+#define ROTI_TASK_INTERNAL UINT32_C(0x01) /* the runtime's own: not listed, not waited for */
+#define ROTI_TASK_READ UINT32_C(0x02)     /* somebody has read the status, or cancelled it after */
+#define ROTI_TASK_DRAINED UINT32_C(0x04)  /* the shutdown has cancelled it */
 
 struct rota_task {
     /* ---- line 1: what every switch, wake and steal touches ---- */
@@ -56,9 +56,10 @@ struct roti_task_frame {
     void (*arg_release)(void *arg);
     struct roti_wait *wait;     /* first wait of the present suspension; for dump and forwarding */
     const void *spawned_at;     /* return address of the spawn */
+    struct roti_worker *ran_on; /* of its last step */
     struct rota_timeout *scope; /* innermost timeout scope; task only */
-    struct roti_context_ref context_ref; /* what the task was started with */
-    const char *waker;          /* name of what last woke it; for the dump */
+    unsigned waits_after_cancel; /* debug: since a delivered request; task only */
+    uint64_t waker;             /* number of the task that last woke it; 0: a callback or thread */
 };
 
 #ifdef __cplusplus
@@ -73,16 +74,39 @@ int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
 /* Puts a QUEUED task where it belongs: own ring, local queue, or an inbox. Any thread. */
 void roti_task_enqueue(struct rota_task *task);
 
+/* The same, but to the inbox of the loop that it last ran on: for one of many woken at once. */
+void roti_task_enqueue_away(struct rota_task *task);
+
+/* What a task asks of its loop when it switches away. */
+enum roti_switch {
+    ROTI_SWITCH_PARK,  /* it waits: publish that its registers are saved */
+    ROTI_SWITCH_YIELD, /* it is ready: queue it */
+    ROTI_SWITCH_DONE,  /* it has ended: its stack is free */
+    ROTI_SWITCH_CALL,  /* run a function on the loop's stack and come back */
+};
+
+/* Switches from the current task to its loop. Returns when the task is resumed, on whatever thread. */
+void roti_task_switch_out(struct rota_task *task, enum roti_switch why);
+
+/* Runs one step of a QUEUED task on the loop's thread. */
+void roti_task_step(struct roti_worker *worker, struct rota_task *task);
+
+/* Who is told of failures that nobody else sees: set once, by the layer above. `worker` is the one of
+ * the thread where it became final, or NULL. */
+typedef void (*roti_report_fn)(struct roti_worker *worker, const char *text,
+                               struct rota_task *task, int status);
+void roti_task_set_report(roti_report_fn report);
+
 /* A counted reference if the slot still holds a live task of that generation, else false. */
 bool roti_task_try_ref(struct rota_task *task, uint64_t generation);
 
 /*
  * One pass over the registry: calls visit(task, arg) with a counted reference, which the visitor
- * takes over, for each task of `pool` that is not done and not internal. A task alive throughout the
- * call is visited exactly once. Any thread.
+ * takes over, for each task of `pool` that is not done: the users', or (internal) the runtime's own.
+ * A task alive throughout the call is visited exactly once. Any thread.
  */
-void roti_task_visit(struct roti_pool *pool, void (*visit)(struct rota_task *task, void *arg),
-                     void *arg);
+void roti_task_visit(struct roti_pool *pool, bool internal,
+                     void (*visit)(struct rota_task *task, void *arg), void *arg);
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,7 @@
 #define ROTI_WAIT_H
 
 #include "sched/base/list.h"
+#include "sched/base/spin.h"
 #include "sched/task_state.h"
 
 struct rota_task;
@@ -45,6 +46,7 @@ enum roti_wait_kind {
     ROTI_WAIT_STREAM, /* object: a stream */
     ROTI_WAIT_SERVER, /* object: a server */
     ROTI_WAIT_SIGNAL, /* object: the runtime's stop */
+    ROTI_WAIT_HANDLE, /* object: the node of a callback that runs */
 };
 
 struct roti_wait {
@@ -57,8 +59,9 @@ struct roti_wait {
     uint8_t index;                     /* among the waits of one suspension */
     uint8_t next;                      /* enum roti_next of the claim */
     bool linked;                       /* under the object's lock */
-    uint16_t forwarded;                /* requests passed on to `object` (a task), its lock */
-    uint16_t ticket;                   /* deliveries of that task at the first of them */
+    bool forwarded;                    /* requests were passed on to `object`, a task; its lock */
+    uint16_t first_ticket;             /* deliveries of that task at the first of them */
+    uint16_t last_ticket;              /* and at the last */
 };
 
 #ifdef __cplusplus
@@ -79,7 +82,7 @@ void roti_wait_init(struct roti_wait *wait, enum roti_wait_kind kind, const void
  */
 int roti_wait_begin(uint64_t flags);
 
-/* Links a wait under its object's lock. `first` is recorded for the dump. */
+/* Links a wait under its object's lock. The first of a suspension is what the dump shows. */
 void roti_wait_link(struct roti_wait *wait, struct roti_list *waits);
 
 /* Unlinks it if it is still linked, under its object's lock. */
@@ -95,13 +98,18 @@ void roti_wait_abandon(void);
 
 /* ---- The waiter: a foreign thread ------------------------------------------------------------- */
 
-/* An eventcount on which one thread sleeps. On the waiter's stack. */
+/* What one thread sleeps on. On the waiter's stack; the essay is in sched/thread_wait.c. */
 struct roti_thread_waiter {
-    _Atomic(uint32_t) woken;
+    alignas(8) unsigned char event[8]; /* a ck_ec32, which C++ cannot include */
+    struct roti_spin waking;           /* held from init until the waker's last access */
 };
 
+/* Fills in a wait of the calling thread, which runs no loop, and its `waiter`. */
 void roti_thread_wait_init(struct roti_wait *wait, struct roti_thread_waiter *waiter,
                            enum roti_wait_kind kind, const void *object);
+
+/* Wakes it. Its last access to `waiter`: whoever sleeps there may return and free it. Any thread. */
+void roti_thread_wait_wake(struct roti_thread_waiter *waiter);
 
 /* Sleeps until the wait is woken or the deadline (CLOCK_MONOTONIC, ns) has passed: 0 or -ETIMEDOUT.
  * After -ETIMEDOUT the caller locks the object; if the wait is not linked any more it was claimed:

@@ -14,6 +14,7 @@
 #include "sched/driver.h"
 #include "sched/fiber.h"
 #include "sched/inbox.h"
+#include "sched/overflow.h"
 #include "sched/ready_ring.h"
 #include "sched/stack.h"
 
@@ -54,6 +55,13 @@ struct roti_counters {
     roti_store(CT1, relaxed, &(worker)->counters.field,                                            \
                roti_load(CT2, relaxed, &(worker)->counters.field) + (uint64_t)(amount))
 
+/* A function that a task runs on the loop's stack. */
+struct roti_call {
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+};
+
 struct roti_worker {
     /* ---- read by others, written rarely ---- */
     alignas(ROTI_CACHE_LINE) struct roti_pool *pool;
@@ -64,19 +72,23 @@ struct roti_worker {
     /* ---- owner only ---- */
     alignas(ROTI_CACHE_LINE) struct roti_fiber fiber; /* the loop's own stack */
     struct rota_task *current;                        /* the task that is running, or NULL */
-    struct rota_task *on_loop_stack;                  /* a task inside rota_call_on_loop_stack() */
+    bool on_loop_stack;                               /* inside rota_call_on_loop_stack() */
     struct roti_fifo local;                           /* callbacks and pinned tasks */
     struct roti_slots_cache task_cache;
     struct roti_stack_cache stack_cache;
     struct roti_context_slot context; /* for callbacks */
+    struct roti_thread *thread_object; /* of this worker's thread, while it runs */
+    struct roti_call *call;            /* what ROTI_SWITCH_CALL runs */
+    uint64_t next_task_id;             /* from a block of numbers taken at once */
+    uint64_t last_task_id;
     unsigned steps;                   /* since the last poll */
     int64_t polled_ns;                /* time of the last poll, when it was looked at */
     bool searching;                   /* holds a searcher's token of the pool */
     pthread_t thread;
+    struct roti_overflow_thread overflow_thread; /* its alternate signal stack */
 
     /* ---- shared ---- */
     struct roti_ring ring;
-    struct roti_overflow overflow;
     struct roti_inbox inbox;
     _Atomic(struct rota_task *) running; /* `current`, for dumps; borrowed */
     struct roti_counters counters;

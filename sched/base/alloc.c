@@ -7,6 +7,7 @@
 #include "sched/base/atomic.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Present when the program links jemalloc, NULL otherwise. The library itself never links it. */
 extern void *mallocx(size_t size, int flags) __attribute__((weak));
@@ -103,4 +104,24 @@ void roti_free(void *pointer, size_t size)
         sdallocx(pointer, at_least_one(size), 0);
     else
         free(pointer);
+}
+
+/* An aligned block stands in a plain one; the distance from its start is kept just before it. */
+void *roti_zalloc_aligned(size_t alignment, size_t size)
+{
+    char *block = roti_zalloc(size + alignment);
+    if (block == NULL)
+        return NULL;
+    size_t distance = alignment - (uintptr_t)block % alignment; /* 16 at least */
+    memcpy(block + distance - sizeof distance, &distance, sizeof distance);
+    return block + distance;
+}
+
+void roti_free_aligned(void *pointer, size_t alignment, size_t size)
+{
+    size_t distance;
+    if (pointer == NULL)
+        return;
+    memcpy(&distance, (char *)pointer - sizeof distance, sizeof distance);
+    roti_free((char *)pointer - distance, size + alignment);
 }

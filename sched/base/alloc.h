@@ -28,6 +28,12 @@ void *roti_realloc(void *pointer, size_t old_size, size_t new_size);
 /* Returns a block; `size` is the size it was asked for. NULL is ignored. */
 void roti_free(void *pointer, size_t size);
 
+/* `size` zeroed bytes at a multiple of `alignment` (a power of two, 16 to 4096), or NULL. */
+void *roti_zalloc_aligned(size_t alignment, size_t size);
+
+/* Returns such a block, with the figures that it was asked for. NULL is ignored. */
+void roti_free_aligned(void *pointer, size_t alignment, size_t size);
+
 /*
  * Installs a function asked before each allocation (true: go on, false: fail it), NULL to remove.
  * For tests; may be called by any thread at any time, so the function must be thread-safe.

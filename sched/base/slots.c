@@ -150,3 +150,11 @@ size_t roti_slots_used(struct roti_slots *slots)
     roti_spin_unlock(&slots->lock);
     return used;
 }
+
+void roti_slots_forget(struct roti_slots *slots)
+{
+    roti_spin_unlock(&slots->lock); /* whoever held it is not in this process */
+    slots->free = NULL;
+    slots->free_count = 0;
+    roti_store(SL3, release, &slots->chunk_count, 0);
+}

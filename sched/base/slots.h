@@ -68,6 +68,9 @@ void *roti_slots_at(const struct roti_slots *slots, size_t index);
  * is quick for a slot that has just been made. */
 size_t roti_slots_index(const struct roti_slots *slots, const void *slot);
 
+/* In the child of a fork, on its only thread: forgets every slot, which stay mapped. */
+void roti_slots_forget(struct roti_slots *slots);
+
 /* Slots handed out and not given back, caches counted as given out. For tests. */
 size_t roti_slots_used(struct roti_slots *slots);
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inbox.c - what other threads hand to a loop. The essay is in the header.
+ */
+#include "sched/inbox.h"
+
+#include "sched/base/assert.h"
+
+#include <stddef.h>
+
+/* The head of a closed list: an address that no item has. */
+static struct roti_link closed_mark;
+
+void roti_inbox_init(struct roti_inbox *inbox)
+{
+    /* Before the inbox is shared. */
+    roti_store(I1, relaxed, &inbox->posts, NULL);
+    roti_store(I2, relaxed, &inbox->tasks, NULL);
+    roti_store(I3, relaxed, &inbox->state, ROTI_INBOX_RUNNING);
+}
+
+enum roti_push roti_inbox_push(_Atomic(struct roti_link *) *list, struct roti_link *item)
+{
+    /* [I4] relaxed: a guess, which [I5] checks. */
+    struct roti_link *head = roti_load(I4, relaxed, list);
+    do {
+        if (head == &closed_mark)
+            return ROTI_PUSH_CLOSED;
+        ROTI_PLAIN_WRITE(&item->next);
+        item->next = head;
+        /* [I5] release: pairs with [I7]; the item and its link are visible to the taker. */
+    } while (!roti_cas_weak(I5, release, list, &head, item));
+    return head == NULL ? ROTI_PUSH_FIRST : ROTI_PUSHED;
+}
+
+bool roti_inbox_notify(struct roti_inbox *inbox)
+{
+    /* [I6] acq_rel: pairs with itself in [I9] and [I10]. Release: the push before it is visible to an
+     * owner whose park fails. All changes of the state are read-modify-writes, so this one comes
+     * either before the owner's park, which then fails, or after it, and then finds PARKED. */
+    return roti_exchange(I6, acq_rel, &inbox->state, (uint32_t)ROTI_INBOX_NOTIFIED) ==
+           ROTI_INBOX_PARKED;
+}
+
+/* Turns a list that was taken, newest first, around and behind what `into` holds. */
+static unsigned append_reversed(struct roti_link *newest, struct roti_fifo *into)
+{
+    unsigned count = 0;
+    struct roti_fifo taken;
+    if (newest == NULL)
+        return 0;
+    taken.tail = &newest->next;
+    struct roti_link *oldest = NULL;
+    while (newest != NULL) {
+        ROTI_PLAIN_READ(&newest->next);
+        struct roti_link *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+        count++;
+    }
+    taken.head = oldest;
+    roti_fifo_append(into, &taken);
+    return count;
+}
+
+unsigned roti_inbox_take(_Atomic(struct roti_link *) *list, struct roti_fifo *into)
+{
+    if (roti_inbox_empty(list))
+        return 0;
+    /* [I7] acquire: pairs with [I5]; each push continues the release sequence of those before. A list
+     * is closed only when no other thread takes from it. */
+    return append_reversed(roti_exchange(I7, acquire, list, NULL), into);
+}
+
+bool roti_inbox_empty(_Atomic(struct roti_link *) *list)
+{
+    /* [I8] relaxed: a hint while awake. A parking loop's last look stands behind [I9], which fails if a
+     * pusher that found the list empty has notified; one that has not will find PARKED. */
+    struct roti_link *head = roti_load(I8, relaxed, list);
+    return head == NULL || head == &closed_mark;
+}
+
+bool roti_inbox_park(struct roti_inbox *inbox)
+{
+    uint32_t running = ROTI_INBOX_RUNNING;
+    /* [I9] acq_rel: see [I6]. */
+    if (roti_cas(I9, acq_rel, &inbox->state, &running, (uint32_t)ROTI_INBOX_PARKED))
+        return true;
+    ROTI_ASSERT(running == ROTI_INBOX_NOTIFIED);
+    roti_inbox_unpark(inbox);
+    return false;
+}
+
+bool roti_inbox_unpark(struct roti_inbox *inbox)
+{
+    /* [I10] acq_rel: pairs with [I6]; what was pushed before a notification that is wiped out here is
+     * visible to the look that follows. */
+    return roti_exchange(I10, acq_rel, &inbox->state, (uint32_t)ROTI_INBOX_RUNNING) ==
+           ROTI_INBOX_NOTIFIED;
+}
+
+void roti_inbox_close(_Atomic(struct roti_link *) *list, struct roti_fifo *into)
+{
+    /* [I11] acquire: as [I7]. */
+    struct roti_link *newest = roti_exchange(I11, acquire, list, &closed_mark);
+    if (newest != &closed_mark)
+        append_reversed(newest, into);
+}

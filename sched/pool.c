@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.c - the workers of one runtime, and the protocol by which they stop. See the header.
+ */
+#include "sched/pool.h"
+
+#include "sched/base/alloc.h"
+#include "sched/base/assert.h"
+#include "sched/cancel.h"
+#include "sched/overflow.h"
+#include "sched/park.h"
+#include "sched/registry.h"
+
+#include <errno.h>
+#include <rota/error.h>
+#include <signal.h>
+#include <string.h>
+
+/* ---- Accounts ---------------------------------------------------------------------------------- */
+
+static uint64_t read_count(const _Atomic(uint64_t) *count)
+{
+    /* [PL3] acquire: pairs with [PL4]; a finish that is seen makes its spawn visible. */
+    return roti_load(PL3, acquire, count);
+}
+
+static uint64_t spawned_total(struct roti_pool *pool)
+{
+    uint64_t total = read_count(&pool->foreign_spawned);
+    for (unsigned i = 0; i < pool->worker_count; i++)
+        total += read_count(&pool->workers[i]->counters.spawned);
+    return total;
+}
+
+size_t roti_pool_live(struct roti_pool *pool)
+{
+    /* Finishes first: a task that is counted as finished is then counted as spawned. If the sums
+     * are equal there was a moment between the two without a task, and tasks only come from tasks
+     * (or from threads that must not spawn when the first task has ended). */
+    uint64_t finished = 0;
+    for (unsigned i = 0; i < pool->worker_count; i++)
+        finished += read_count(&pool->workers[i]->counters.finished);
+    return (size_t)(spawned_total(pool) - finished);
+}
+
+/* Counts with release, so that whoever sums up sees what came before. Owner only. */
+static void count_released(_Atomic(uint64_t) *count)
+{
+    /* [PL4] release: pairs with [PL3]. [PL5] relaxed: the owner's own last store. */
+    roti_store(PL4, release, count, roti_load(PL5, relaxed, count) + 1);
+}
+
+void roti_pool_count_spawn(struct roti_pool *pool, struct roti_worker *worker, bool internal)
+{
+    if (internal)
+        /* [PL15] relaxed: a task alive spawns it. */
+        roti_fetch_add(PL15, relaxed, &pool->internal_live, 1U);
+    else if (worker != NULL)
+        count_released(&worker->counters.spawned);
+    else
+        /* [PL6] release: as [PL4]. */
+        roti_fetch_add(PL6, release, &pool->foreign_spawned, 1);
+}
+
+void roti_pool_count_finish(struct roti_pool *pool, struct roti_worker *worker, bool internal)
+{
+    if (internal)
+        /* [PL16] release: pairs with [PL17]. */
+        roti_fetch_sub(PL16, release, &pool->internal_live, 1U);
+    else
+        count_released(&worker->counters.finished);
+    if (worker->index != 0 && roti_pool_phase(pool) == ROTI_DRAINING_PHASE)
+        roti_worker_notify(pool->workers[0]);
+}
+
+void roti_pool_foreign_enter(struct roti_pool *pool)
+{
+    /* [PL7] relaxed: the task in hand is not done, so the pool cannot be on its way out. */
+    roti_fetch_add(PL7, relaxed, &pool->foreign, 1U);
+}
+
+void roti_pool_foreign_leave(struct roti_pool *pool)
+{
+    /* [PL8] release: pairs with [PL9]; the last access to the pool. */
+    roti_fetch_sub(PL8, release, &pool->foreign, 1U);
+}
+
+/* ---- Phases ------------------------------------------------------------------------------------ */
+
+/* Goes on to the next phase; only the transition that wins does what belongs to it. */
+static bool phase_advance(struct roti_pool *pool, enum roti_phase from, enum roti_phase to)
+{
+    int expected = (int)from;
+    /* [PL2] acq_rel: pairs with [PL1]. */
+    return roti_cas(PL2, acq_rel, &pool->phase, &expected, (int)to);
+}
+
+/* Phase 1 -> 2: from now on worker 0 looks after the leftovers. Any thread of the pool. */
+static void begin_draining(struct roti_pool *pool)
+{
+    if (phase_advance(pool, ROTI_RUNNING_PHASE, ROTI_DRAINING_PHASE))
+        roti_worker_notify(pool->workers[0]);
+}
+
+/* Phase 2 -> 3: every worker leaves its loop. Worker 0. */
+static void begin_stopping(struct roti_pool *pool)
+{
+    if (!phase_advance(pool, ROTI_DRAINING_PHASE, ROTI_STOPPING_PHASE))
+        return;
+    for (unsigned i = 1; i < pool->worker_count; i++)
+        roti_worker_notify(pool->workers[i]);
+}
+
+void roti_pool_exit(struct roti_pool *pool)
+{
+    /* [PL10] release: pairs with [PL11]. */
+    roti_store(PL10, release, &pool->exit, true);
+    begin_draining(pool);
+}
+
+/* Cancels a task that is left over, once. */
+static void cancel_leftover(struct rota_task *task, void *arg)
+{
+    (void)arg;
+    /* [PL12] relaxed: only worker 0 does this. */
+    uint32_t flags = roti_fetch_or(PL12, relaxed, &task->flags, ROTI_TASK_DRAINED);
+    if ((flags & ROTI_TASK_DRAINED) == 0)
+        (void)roti_task_cancel_request(task, NULL);
+    rota_task_unref(task);
+}
+
+/* Names a task that outlived the deadline, and keeps it from ever being woken. */
+static void report_straggler(struct rota_task *task, void *arg)
+{
+    struct roti_pool *pool = arg;
+    pool->straggler_count++;
+    (void)roti_state_hold(&task->word);
+    roti_task_report("a task outlived the shutdown deadline", task, -ETIMEDOUT);
+    rota_task_unref(task);
+}
+
+void roti_pool_supervise(struct roti_pool *pool)
+{
+    struct roti_worker *worker = pool->workers[0];
+    if (pool->drain_deadline_ns == INT64_MAX && pool->shutdown_timeout_ns > 0) {
+        int64_t now_ns = worker->driver->now(worker->loop);
+        bool fits = pool->shutdown_timeout_ns < INT64_MAX - now_ns;
+        pool->drain_deadline_ns = fits ? now_ns + pool->shutdown_timeout_ns : INT64_MAX;
+    }
+    uint64_t spawned = spawned_total(pool);
+    if (spawned != pool->drained_spawns) {
+        pool->drained_spawns = spawned;
+        roti_task_visit(pool, false, cancel_leftover, pool);
+    }
+    if (roti_pool_live(pool) > 0 &&
+        worker->driver->now(worker->loop) < pool->drain_deadline_ns)
+        return;
+    /* The runtime's own tasks end last. They do as they are told: no deadline. */
+    /* [PL17] acquire: pairs with [PL16]. */
+    if (roti_load(PL17, acquire, &pool->internal_live) == 0)
+        begin_stopping(pool);
+    else
+        roti_task_visit(pool, true, cancel_leftover, pool);
+}
+
+/* ---- Workers ----------------------------------------------------------------------------------- */
+
+static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsigned index)
+{
+    worker->pool = pool;
+    worker->driver = pool->driver;
+    worker->index = index;
+    roti_fifo_init(&worker->local);
+    roti_stack_cache_init(&worker->stack_cache);
+    roti_ring_init(&worker->ring);
+    roti_inbox_init(&worker->inbox);
+}
+
+int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
+                   struct roti_worker *const *workers)
+{
+    if (opts->worker_count == 0 || opts->worker_count > ROTI_LOOP_MAX)
+        return -EINVAL;
+    memset(pool, 0, sizeof *pool);
+    size_t size = opts->worker_count * sizeof(struct roti_worker *);
+    pool->workers = roti_alloc(size);
+    if (pool->workers == NULL)
+        return -ENOMEM;
+    sem_init(&pool->entered, 0, 0);
+    memcpy(pool->workers, workers, size);
+    pool->worker_count = opts->worker_count;
+    pool->stack_size = opts->stack_size;
+    pool->debug = opts->debug;
+    pool->slow_ns = opts->debug ? opts->slow_ns : 0;
+    pool->driver = opts->driver;
+    pool->thread_start = opts->thread_start;
+    pool->thread_stop = opts->thread_stop;
+    pool->drain_deadline_ns = INT64_MAX;
+    roti_store(PL2, release, &pool->phase, (int)ROTI_RUNNING_PHASE);
+    roti_idle_init(&pool->idle, pool->worker_count);
+    for (unsigned i = 0; i < pool->worker_count; i++)
+        worker_init(pool->workers[i], pool, i);
+    return 0;
+}
+
+void roti_pool_done(struct roti_pool *pool)
+{
+    sem_destroy(&pool->entered);
+    roti_free(pool->workers, pool->worker_count * sizeof(struct roti_worker *));
+    pool->workers = NULL;
+}
+
+/* Makes the calling thread run `worker`. */
+static int worker_enter(struct roti_worker *worker)
+{
+    int r = roti_fiber_adopt_thread(&worker->fiber);
+    if (r < 0)
+        return r;
+    r = roti_overflow_install_thread(&worker->overflow_thread);
+    if (r < 0)
+        return r;
+    worker->thread_object = roti_thread_self();
+    worker->thread_object->worker = worker;
+    worker->thread_object->context = &worker->context;
+    r = worker->pool->thread_start != NULL ? worker->pool->thread_start(worker->loop) : 0;
+    return r;
+}
+
+/* Ends what worker_enter() began: caches go back, the thread is an ordinary one again. */
+static void worker_leave(struct roti_worker *worker)
+{
+    struct roti_thread *thread = worker->thread_object;
+    if (worker->pool->thread_stop != NULL)
+        worker->pool->thread_stop(worker->loop);
+    thread->context = &thread->top;
+    roti_context_task_end(&worker->context);
+    roti_context_park(thread);
+    roti_task_slots_drain(worker);
+    roti_stack_cache_drain(&worker->stack_cache);
+    thread->worker = NULL;
+    worker->thread_object = NULL;
+    roti_overflow_remove_thread(&worker->overflow_thread);
+}
+
+/* A worker's own thread. Its signals are blocked but for those that a fault raises. */
+static void *worker_thread(void *arg)
+{
+    struct roti_worker *worker = arg;
+    int r = worker_enter(worker);
+    if (r < 0)
+        /* [PL13] relaxed: the semaphore publishes it. */
+        roti_store(PL13, relaxed, &worker->pool->enter_error, r);
+    sem_post(&worker->pool->entered);
+    if (r < 0)
+        return NULL;
+    roti_worker_main(worker);
+    worker_leave(worker);
+    return NULL;
+}
+
+/* Blocks every signal that is not raised by a fault of the thread itself. */
+static void block_signals(sigset_t *ret_old)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &all, ret_old);
+}
+
+/* Starts the threads of workers 1 and up, and waits until each has entered its loop. *ret_started
+ * counts the threads to join, worker 0 as one. */
+static int start_threads(struct roti_pool *pool, unsigned *ret_started)
+{
+    sigset_t old;
+    unsigned started = 1;
+    block_signals(&old);
+    while (started < pool->worker_count && roti_alloc_permitted(ROTI_STACK_SIZE_DEFAULT) &&
+           pthread_create(&pool->workers[started]->thread, NULL, worker_thread,
+                          pool->workers[started]) == 0)
+        started++;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    for (unsigned i = 1; i < started; i++)
+        while (sem_wait(&pool->entered) != 0)
+            ; /* interrupted by a signal */
+    *ret_started = started;
+    int r = roti_load(PL13, relaxed, &pool->enter_error);
+    return r == 0 && started < pool->worker_count ? -EAGAIN : r;
+}
+
+/* ---- The run ----------------------------------------------------------------------------------- */
+
+/* The first task: the user's function, whose end begins the shutdown. */
+static int main_task(void *arg)
+{
+    struct roti_pool *pool = arg;
+    int status = pool->main_fn(pool->main_arg);
+    begin_draining(pool);
+    return status;
+}
+
+/* Closes a worker's queues and gives back what will never run. After all threads are joined. */
+static void close_queues(struct roti_worker *worker)
+{
+    struct roti_fifo left;
+    struct roti_link *link;
+    roti_fifo_init(&left);
+    roti_fifo_append(&left, &worker->local);
+    roti_inbox_close(&worker->inbox.posts, &left);
+    roti_inbox_close(&worker->inbox.tasks, &left);
+    while ((link = roti_fifo_pop(&left)) != NULL) {
+        struct roti_work *work = roti_container_of(link, struct roti_work, link);
+        if (work->kind != ROTI_WORK_TASK)
+            worker->driver->drop(worker->loop, work);
+    }
+}
+
+/* Phase 3 -> 4. `started` workers have threads, worker 0 among them. */
+static void stop_threads(struct roti_pool *pool, unsigned started)
+{
+    for (unsigned i = 1; i < started; i++)
+        pthread_join(pool->workers[i]->thread, NULL);
+    /* Stragglers first: once they are held, no other thread can make them runnable. */
+    if (roti_pool_live(pool) > 0)
+        roti_task_visit(pool, false, report_straggler, pool);
+    phase_advance(pool, ROTI_STOPPING_PHASE, ROTI_STOPPED_PHASE);
+    /* [PL9] acquire: pairs with [PL8]; nobody is inside the queues any more. */
+    while (roti_load(PL9, acquire, &pool->foreign) != 0)
+        roti_pause();
+    for (unsigned i = 0; i < pool->worker_count; i++)
+        close_queues(pool->workers[i]);
+}
+
+/* Starts everything and runs worker 0 until the end. On the thread that has entered worker 0. */
+static int run_entered(struct roti_pool *pool)
+{
+    static const struct rota_task_opts main_opts = { .name = "main" };
+    unsigned started = 1;
+    int r = start_threads(pool, &started);
+    if (r == 0)
+        r = roti_task_spawn(pool, pool->workers[0], &pool->main_task, main_task, pool, &main_opts,
+                            0);
+    if (r < 0)
+        begin_draining(pool); /* there is no task: the first look ends it */
+    roti_worker_main(pool->workers[0]);
+    stop_threads(pool, started);
+    return r;
+}
+
+int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
+                  int64_t shutdown_timeout_ns, int *ret_status)
+{
+    pool->main_fn = fn;
+    pool->main_arg = arg;
+    pool->shutdown_timeout_ns = shutdown_timeout_ns;
+    roti_dekker_init();
+    int r = roti_fork_watch();
+    if (r == 0)
+        r = worker_enter(pool->workers[0]);
+    if (r < 0)
+        return r;
+    r = run_entered(pool);
+    if (r == 0 && rota_task_status(pool->main_task, ret_status) < 0)
+        *ret_status = -ETIMEDOUT; /* it outlived the deadline itself */
+    /* [PL11] acquire: pairs with [PL10]. */
+    if (r == 0 && roti_load(PL11, acquire, &pool->exit))
+        *ret_status = ROTA_EXIT;
+    rota_task_unref(pool->main_task);
+    pool->main_task = NULL;
+    worker_leave(pool->workers[0]);
+    roti_fork_unwatch();
+    return r;
+}

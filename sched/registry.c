@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * registry.c - the slots of all tasks of the process. The essay is in the header.
+ */
+#include "sched/registry.h"
+
+#include "sched/base/alloc.h"
+#include "sched/base/assert.h"
+
+#include <errno.h>
+#include <rota/error.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Numbers are taken in blocks, so that loops do not share a counter at each spawn. */
+#define ID_BLOCK 1024
+
+_Static_assert(sizeof(struct rota_task) == 128, "a task header is two cache lines");
+
+static struct roti_slots task_slots = ROTI_SLOTS_INIT(sizeof(struct rota_task));
+static _Atomic(uint64_t) next_id = 1;
+
+/* ---- Slots ------------------------------------------------------------------------------------- */
+
+struct rota_task *roti_task_slot_get(struct roti_worker *worker)
+{
+    return roti_slots_get(&task_slots, worker != NULL ? &worker->task_cache : NULL);
+}
+
+void roti_task_slot_put(struct roti_worker *worker, struct rota_task *task)
+{
+    roti_slots_put(&task_slots, worker != NULL ? &worker->task_cache : NULL, task);
+}
+
+void roti_task_slots_drain(struct roti_worker *worker)
+{
+    roti_slots_drain(&task_slots, &worker->task_cache);
+}
+
+void roti_task_slots_forget(void)
+{
+    roti_slots_forget(&task_slots);
+}
+
+size_t roti_task_slots_used(void)
+{
+    return roti_slots_used(&task_slots);
+}
+
+/* A number for a new task. */
+static uint64_t take_id(struct roti_worker *worker)
+{
+    /* [RG1] relaxed: only uniqueness matters. */
+    if (worker == NULL)
+        return roti_fetch_add(RG1, relaxed, &next_id, 1);
+    if (worker->next_task_id == worker->last_task_id) {
+        worker->next_task_id = roti_fetch_add(RG1, relaxed, &next_id, ID_BLOCK);
+        worker->last_task_id = worker->next_task_id + ID_BLOCK;
+    }
+    return worker->next_task_id++;
+}
+
+void roti_task_publish(struct rota_task *task, uint32_t flags, uint32_t refs)
+{
+    task->id = take_id(roti_worker_current());
+    /* [RG2], [RG3] relaxed: [RG4] publishes them. The generation is odd while a task lives. */
+    roti_store(RG2, relaxed, &task->flags, flags);
+    uint64_t generation = roti_load(RG3, relaxed, &task->generation);
+    roti_store(RG3, relaxed, &task->generation, generation + 1);
+    roti_state_init(&task->word);
+    /* [RG4] release: pairs with [RG5]; a reference is only taken to a complete task. */
+    roti_store(RG4, release, &task->refs, refs);
+}
+
+/* ---- References -------------------------------------------------------------------------------- */
+
+/* A reference if there is any. Whose life it is must be looked at afterwards. */
+static bool try_ref(struct rota_task *task)
+{
+    uint32_t refs = roti_load(RG6, relaxed, &task->refs);
+    do {
+        if (refs == 0)
+            return false;
+        /* [RG5] acquire: pairs with [RG4]; [RG6] relaxed: a guess. */
+    } while (!roti_cas_weak(RG5, acquire, &task->refs, &refs, refs + 1));
+    return true;
+}
+
+bool roti_task_try_ref(struct rota_task *task, uint64_t generation)
+{
+    if (!try_ref(task))
+        return false;
+    /* [RG7] relaxed: the reference keeps the slot in this life. */
+    if (roti_load(RG7, relaxed, &task->generation) == generation)
+        return true;
+    rota_task_unref(task);
+    return false;
+}
+
+struct rota_task *rota_task_ref(struct rota_task *task)
+{
+    /* [RG8] relaxed: the caller has a reference, so the count cannot be on its way to zero. */
+    if (task != NULL)
+        roti_fetch_add(RG8, relaxed, &task->refs, 1U);
+    return task;
+}
+
+void rota_task_unref(struct rota_task *task)
+{
+    if (task == NULL)
+        return;
+    /* [RG9] acq_rel: release what this holder did, acquire what the others did before the end. */
+    if (roti_fetch_sub(RG9, acq_rel, &task->refs, 1U) != 1)
+        return;
+    uint32_t flags = roti_load(RG2, relaxed, &task->flags);
+    if (task->status < 0 && task->status != -ECANCELED && task->status != ROTA_EXIT &&
+        (flags & ROTI_TASK_READ) == 0)
+        roti_task_report("a task failed and nobody read its status", task, task->status);
+    if (task->name != NULL)
+        roti_free(task->name, ROTA_TASK_NAME_SIZE);
+    task->name = NULL;
+    /* [RG10] release: pairs with [RG7]; a stale reference finds an even generation. */
+    roti_store(RG10, release, &task->generation, roti_load(RG3, relaxed, &task->generation) + 1);
+    roti_store(RG11, relaxed, &task->word, (uint64_t)ROTI_FREE);
+    roti_task_slot_put(roti_worker_current(), task);
+}
+
+/* ---- Listing ----------------------------------------------------------------------------------- */
+
+void roti_task_visit(struct roti_pool *pool, bool internal,
+                     void (*visit)(struct rota_task *task, void *arg), void *arg)
+{
+    size_t count = roti_slots_count(&task_slots);
+    for (size_t i = 0; i < count; i++) {
+        struct rota_task *task = roti_slots_at(&task_slots, i);
+        if (!try_ref(task))
+            continue;
+        bool is_internal = (roti_load(RG2, relaxed, &task->flags) & ROTI_TASK_INTERNAL) != 0;
+        if (task->pool == pool && is_internal == internal && !rota_task_done(task))
+            visit(task, arg);
+        else
+            rota_task_unref(task);
+    }
+}
+
+/* ---- Names ------------------------------------------------------------------------------------- */
+
+int roti_task_name_copy(char **ret_name, const char *name)
+{
+    char *copy = roti_zalloc(ROTA_TASK_NAME_SIZE);
+    if (copy == NULL)
+        return -ENOMEM;
+    memcpy(copy, name, strnlen(name, ROTA_TASK_NAME_SIZE - 1));
+    *ret_name = copy;
+    return 0;
+}
+
+int rota_task_set_name(struct rota_task *task, const char *name)
+{
+    if (task == NULL || name == NULL)
+        return -EINVAL;
+    char *copy = NULL;
+    int r = roti_task_name_copy(&copy, name);
+    if (r < 0)
+        return r;
+    roti_spin_lock(&task->lock);
+    bool done = rota_task_done(task);
+    if (!done) {
+        char *old = task->name;
+        task->name = copy;
+        copy = old;
+    }
+    roti_spin_unlock(&task->lock);
+    roti_free(copy, ROTA_TASK_NAME_SIZE);
+    return done ? ROTA_ESTATE : 0;
+}
+
+int rota_task_get_name(const struct rota_task *task, char *name, size_t size)
+{
+    if (task == NULL || (name == NULL && size > 0))
+        return -EINVAL;
+    char copy[ROTA_TASK_NAME_SIZE];
+    struct rota_task *shared = (struct rota_task *)(uintptr_t)task; /* the lock is not const */
+    roti_spin_lock(&shared->lock);
+    bool named = shared->name != NULL;
+    if (named)
+        memcpy(copy, shared->name, sizeof copy);
+    roti_spin_unlock(&shared->lock);
+    if (!named)
+        snprintf(copy, sizeof copy, "Task-%llu", (unsigned long long)task->id);
+    size_t length = strlen(copy);
+    if (size > 0) {
+        size_t shown = length < size ? length : size - 1;
+        memcpy(name, copy, shown);
+        name[shown] = '\0';
+    }
+    return (int)length;
+}
+
+uint64_t rota_task_id(const struct rota_task *task)
+{
+    return task != NULL ? task->id : 0;
+}

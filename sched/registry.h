@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * registry.h - the slots of all tasks of the process: taken, published, listed, given back.
+ *
+ * The slab of task headers is the registry: a spawn inserts nowhere. A listing reads each slot once
+ * and takes a counted reference where there is a live task, so it stops nobody, and a task that is
+ * alive throughout is in it exactly once.
+ */
+#ifndef ROTI_REGISTRY_H
+#define ROTI_REGISTRY_H
+
+#include "sched/task_impl.h"
+#include "sched/worker.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A free slot, from the worker's cache or (NULL) the set; NULL: memory is exhausted. */
+struct rota_task *roti_task_slot_get(struct roti_worker *worker);
+
+/* Gives back a slot that was never published. */
+void roti_task_slot_put(struct roti_worker *worker, struct rota_task *task);
+
+/* Makes a filled slot a task: number, generation, state QUEUED, `refs` references. */
+void roti_task_publish(struct rota_task *task, uint32_t flags, uint32_t refs);
+
+/* Tells the report hook of a failure. */
+void roti_task_report(const char *text, struct rota_task *task, int status);
+
+/* A heap copy of a name, cut to size. 0 or -ENOMEM. */
+int roti_task_name_copy(char **ret_name, const char *name);
+
+/* Gives the worker's cached slots back. */
+void roti_task_slots_drain(struct roti_worker *worker);
+
+/* In the child of a fork: forgets all slots. */
+void roti_task_slots_forget(void);
+
+/* Slots in use or in caches. For leak checks. */
+size_t roti_task_slots_used(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task.c - the life of a task: spawned, run step by step, finished, its slot given back.
+ *
+ * A task owns its stack until it is done, and its slot until the last reference is gone. The runtime
+ * holds one reference from spawn to the switch after the end, so that nobody can free the slot
+ * under a running task.
+ */
+#include "sched/registry.h"
+
+#include "sched/base/alloc.h"
+#include "sched/base/assert.h"
+#include "sched/cancel.h"
+#include "sched/pool.h"
+
+#include <errno.h>
+#include <rota/error.h>
+#include <string.h>
+
+/* In debug mode a task that goes on waiting so often after a cancellation is reported. */
+#define SWALLOWED_WAITS 16
+
+static _Atomic(roti_report_fn) report_hook;
+
+void roti_task_set_report(roti_report_fn report)
+{
+    /* [T1] release: pairs with [T2]. */
+    roti_store(T1, release, &report_hook, report);
+}
+
+void roti_task_report(const char *text, struct rota_task *task, int status)
+{
+    /* [T2] acquire: pairs with [T1]. */
+    roti_report_fn report = roti_load(T2, acquire, &report_hook);
+    if (report != NULL)
+        report(roti_worker_current(), text, task, status);
+}
+
+/* ---- The body ---------------------------------------------------------------------------------- */
+
+/* Publishes the end and wakes the joiners. The last use of the task's lock by the task itself. */
+static void task_complete(struct rota_task *task, int status)
+{
+    struct roti_list woken;
+    struct roti_wait *wait;
+    roti_list_init(&woken);
+    roti_spin_lock(&task->lock);
+    task->status = status;
+    uint64_t word = roti_state_finish(&task->word);
+    while ((wait = roti_wait_first(&task->joiners)) != NULL)
+        if (roti_wait_claim(wait, roti_join_result(wait, word)))
+            roti_list_push_back(&woken, &wait->link);
+    roti_spin_unlock(&task->lock);
+    roti_wait_wake_all(&woken);
+    if (task->pool->debug && roti_word_undelivered(word) > 0 && status != -ECANCELED)
+        roti_task_report("a task ended without seeing its cancellation", task, status);
+    if (status == ROTA_EXIT)
+        roti_pool_exit(task->pool);
+}
+
+/* The first frame of every task. */
+static struct roti_fiber_exit task_main(void *arg, void *transfer)
+{
+    struct rota_task *task = arg;
+    struct roti_task_frame *frame = task->frame;
+    (void)transfer;
+    /* A request that came before the first step: the body never runs. */
+    int status = roti_state_deliver(&task->word) ? -ECANCELED : frame->fn(frame->arg);
+    if (frame->arg_release != NULL)
+        frame->arg_release(frame->arg);
+    ROTI_ASSERT(frame->scope == NULL && "a timeout scope outlives its task");
+
+    /* Only now is it certain which thread this is, and that it stays so. */
+    struct roti_worker *worker = roti_worker_current();
+    worker->thread_object->context = &worker->context;
+    roti_context_task_end(&task->context);
+    task_complete(task, status);
+    return (struct roti_fiber_exit){ &worker->fiber, (void *)(uintptr_t)ROTI_SWITCH_DONE };
+}
+
+/* ---- Spawn ------------------------------------------------------------------------------------- */
+
+/* Fills a fresh slot. The slot's generation and lock survive from its last life. */
+static void task_fill(struct rota_task *task, struct roti_pool *pool, struct roti_worker *worker,
+                      struct roti_stack *stack, rota_task_fn fn, void *arg,
+                      const struct rota_task_opts *opts)
+{
+    size_t reserved = (sizeof(struct roti_task_frame) + 15) & ~(size_t)15;
+    struct roti_task_frame *frame = (void *)(roti_stack_top(stack) - reserved);
+    memset(frame, 0, sizeof *frame);
+    frame->stack = stack;
+    frame->fn = fn;
+    frame->arg = arg;
+    frame->arg_release = opts != NULL ? opts->arg_release : NULL;
+    roti_fiber_init(&frame->fiber, stack, reserved, task_main, task);
+    stack->owner = task;
+    task->frame = frame;
+    task->pool = pool;
+    task->status = 0;
+    task->work.kind = ROTI_WORK_TASK;
+    roti_list_init(&task->joiners);
+    /* [T3] release: pairs with [CN1]; also in rota_task_await(). */
+    roti_store(T3, release, &task->awaited, NULL);
+    roti_store(T4, relaxed, &task->worker, worker);
+}
+
+/* The name and the context: what can fail. The task is complete otherwise, and nobody else's yet. */
+static int task_configure(struct rota_task *task, struct roti_worker *worker,
+                          const struct rota_task_opts *opts)
+{
+    void *home = NULL;
+    task->name = NULL;
+    int r = roti_context_task_init(&task->context, opts != NULL ? opts->context : NULL, worker,
+                                   &home);
+    if (r < 0)
+        return r;
+    task->work.extra = (opts != NULL && opts->pinned) || home != NULL;
+    if (home != NULL)
+        roti_store(T4, relaxed, &task->worker, (struct roti_worker *)home);
+    if (opts == NULL || opts->name == NULL)
+        return 0;
+    r = roti_task_name_copy(&task->name, opts->name);
+    if (r < 0)
+        roti_context_task_end(&task->context);
+    return r;
+}
+
+int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
+                    struct rota_task **ret_task, rota_task_fn fn, void *arg,
+                    const struct rota_task_opts *opts, uint32_t flags)
+{
+    struct roti_worker *self = roti_worker_current();
+    bool here = self == worker;
+    if (fn == NULL)
+        return -EINVAL;
+    if (roti_pool_phase(pool) >= ROTI_STOPPING_PHASE)
+        return ROTA_ESTOP;
+    size_t stack_size = opts != NULL && opts->stack_size != 0 ? opts->stack_size : pool->stack_size;
+    struct roti_stack *stack;
+    int r = roti_stack_get(here ? &worker->stack_cache : NULL, stack_size, &stack);
+    if (r < 0)
+        return r;
+    struct rota_task *task = roti_task_slot_get(here ? worker : NULL);
+    if (task == NULL) {
+        roti_stack_put(here ? &worker->stack_cache : NULL, stack);
+        return -ENOMEM;
+    }
+    task_fill(task, pool, worker, stack, fn, arg, opts);
+    r = task_configure(task, worker, opts);
+    if (r < 0) {
+        roti_stack_put(here ? &worker->stack_cache : NULL, stack);
+        task->frame = NULL;
+        roti_task_slot_put(here ? worker : NULL, task);
+        return r;
+    }
+    task->frame->spawned_at = __builtin_return_address(0);
+    roti_pool_count_spawn(pool, here ? worker : NULL, (flags & ROTI_TASK_INTERNAL) != 0);
+    roti_task_publish(task, flags, ret_task != NULL ? 2 : 1);
+    if (ret_task != NULL)
+        *ret_task = task;
+    roti_task_enqueue(task);
+    return 0;
+}
+
+int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
+                    const struct rota_task_opts *opts)
+{
+    struct roti_worker *worker = roti_worker_current();
+    if (worker == NULL)
+        return roti_fork_is_child() ? ROTA_EFORKED : ROTA_ENOLOOP;
+    return roti_task_spawn(worker->pool, worker, ret_task, fn, arg, opts, 0);
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------- */
+
+/* After the last switch: the stack is free, and so is the runtime's reference. */
+static void task_retire(struct roti_worker *worker, struct rota_task *task)
+{
+    struct roti_stack *stack = task->frame->stack;
+    /* [T5] relaxed: only marks; see roti_task_visit(). */
+    bool internal = (roti_load(T5, relaxed, &task->flags) & ROTI_TASK_INTERNAL) != 0;
+    task->frame = NULL;
+    stack->owner = NULL;
+    roti_stack_put(&worker->stack_cache, stack);
+    rota_task_unref(task);
+    roti_pool_count_finish(worker->pool, worker, internal);
+}
+
+/* Runs what the task asked to be run on this stack. Nothing may suspend meanwhile. */
+static void run_call(struct roti_worker *worker)
+{
+    struct roti_call *call = worker->call;
+    worker->on_loop_stack = true;
+    call->result = call->fn(call->arg);
+    worker->on_loop_stack = false;
+}
+
+/* Makes `task` the current one of this loop, and counts. */
+static void step_begin(struct roti_worker *worker, struct rota_task *task)
+{
+    struct roti_task_frame *frame = task->frame;
+    if (frame->ran_on != worker) {
+        if (frame->ran_on != NULL)
+            roti_count(worker, migrations, 1);
+        frame->ran_on = worker;
+    }
+    roti_store(T4, relaxed, &task->worker, worker);
+    roti_state_run(&task->word);
+    worker->current = task;
+    /* [T6] release: pairs with a dump's look at what runs. */
+    roti_store(T6, release, &worker->running, task);
+    worker->thread_object->context = &task->context;
+    roti_count(worker, switches, 1);
+}
+
+void roti_task_step(struct roti_worker *worker, struct rota_task *task)
+{
+    step_begin(worker, task);
+    enum roti_switch why;
+    while ((why = (enum roti_switch)(uintptr_t)roti_fiber_switch(
+                &worker->fiber, &task->frame->fiber, worker)) == ROTI_SWITCH_CALL)
+        run_call(worker);
+    worker->thread_object->context = &worker->context;
+    worker->current = NULL;
+    roti_store(T6, release, &worker->running, NULL);
+    if (why == ROTI_SWITCH_DONE) {
+        task_retire(worker, task);
+    } else if (why == ROTI_SWITCH_YIELD) {
+        roti_state_requeue(&task->word);
+        roti_task_enqueue(task);
+    } else if (roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE) {
+        roti_task_enqueue(task);
+    }
+}
+
+/* Debug: a task that swallowed its cancellation and goes on waiting is named, once. */
+static void check_swallowed(struct rota_task *task)
+{
+    uint64_t word = roti_load(T7, relaxed, &task->word);
+    if (roti_word_requests(word) == 0 || roti_word_deliveries(word) == 0)
+        task->frame->waits_after_cancel = 0;
+    else if (++task->frame->waits_after_cancel == SWALLOWED_WAITS)
+        roti_task_report("a task swallowed its cancellation and goes on", task, -ECANCELED);
+}
+
+void roti_task_switch_out(struct rota_task *task, enum roti_switch why)
+{
+    struct roti_worker *worker = roti_worker_current();
+    if (task->pool->debug && why != ROTI_SWITCH_CALL)
+        check_swallowed(task);
+    (void)roti_fiber_switch(&task->frame->fiber, &worker->fiber, (void *)(uintptr_t)why);
+}
+
+int rota_yield(void)
+{
+    if (!roti_worker_in_task())
+        return ROTA_ENOTASK;
+    struct rota_task *task = roti_worker_current()->current;
+    if (roti_state_deliver(&task->word))
+        return -ECANCELED;
+    roti_task_switch_out(task, ROTI_SWITCH_YIELD);
+    return roti_state_deliver(&task->word) ? -ECANCELED : 0;
+}
+
+void rota_pin(void)
+{
+    struct rota_task *task = rota_current_task();
+    if (task != NULL)
+        task->work.extra++;
+}
+
+void rota_unpin(void)
+{
+    struct rota_task *task = rota_current_task();
+    if (task == NULL)
+        return;
+    ROTI_ASSERT(task->work.extra > 0 && "rota_unpin() without rota_pin()");
+    task->work.extra--;
+}
+
+int rota_call_on_loop_stack(int (*fn)(void *arg), void *arg)
+{
+    if (fn == NULL)
+        return -EINVAL;
+    if (!roti_worker_in_task())
+        return fn(arg);
+    struct roti_worker *worker = roti_worker_current();
+    struct roti_call call = { .fn = fn, .arg = arg };
+    worker->call = &call;
+    roti_task_switch_out(worker->current, ROTI_SWITCH_CALL);
+    return call.result;
+}

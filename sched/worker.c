@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c - the turn of a loop: where work is found, in which order it runs, when the loop sleeps.
+ *
+ * Problem.    Callbacks and pinned tasks keep asyncio's order; unpinned tasks may be anywhere; new
+ *             events must not wait behind a long queue; and a loop that sleeps must have been sure
+ *             that there was nothing.
+ * Design.     A turn runs the local queue as it stood, then up to a budget of the ready ring. Between
+ *             steps it polls without blocking when ROTI_POLL_STEPS steps or ROTI_POLL_NS have passed.
+ *             With nothing left it searches the other loops, oldest first, and with nothing found it
+ *             parks by the protocol of sched/idle.h and sched/inbox.h.
+ * Invariants. I1 Nothing of a task is touched after it was enqueued.
+ *             I2 A worker that holds a searcher's token gives it back before it runs anything.
+ */
+#include "sched/worker.h"
+
+#include "sched/base/assert.h"
+#include "sched/base/random.h"
+#include "sched/park.h"
+#include "sched/pool.h"
+#include "sched/registry.h"
+
+/* Steps of the ring in one turn, before the local queue has its turn again. */
+#define RING_BUDGET 61
+
+/* How often a thief tries again after it lost races only. */
+#define STEAL_RETRIES 4
+
+struct roti_worker *roti_worker_current(void)
+{
+    return roti_thread_self()->worker;
+}
+
+bool roti_worker_in_task(void)
+{
+    struct roti_worker *worker = roti_worker_current();
+    return worker != NULL && worker->current != NULL && !worker->on_loop_stack;
+}
+
+struct rota_task *rota_current_task(void)
+{
+    struct roti_worker *worker = roti_worker_current();
+    return worker != NULL ? worker->current : NULL;
+}
+
+/* ---- Queues ------------------------------------------------------------------------------------ */
+
+/* Moves what others posted behind the local queue; unpinned tasks to the ring. Owner. */
+static void take_inbox(struct roti_worker *worker)
+{
+    struct roti_fifo tasks;
+    struct roti_link *link;
+    unsigned count = roti_inbox_take(&worker->inbox.posts, &worker->local);
+    if (!roti_inbox_empty(&worker->inbox.tasks)) {
+        roti_fifo_init(&tasks);
+        count += roti_inbox_take(&worker->inbox.tasks, &tasks);
+        while ((link = roti_fifo_pop(&tasks)) != NULL)
+            roti_ring_push(&worker->ring, link);
+        roti_pool_wake_one(worker->pool);
+    }
+    if (count > 0)
+        roti_count(worker, posts_received, count);
+}
+
+void roti_worker_push_local(struct roti_worker *worker, struct roti_work *work)
+{
+    roti_inbox_take(&worker->inbox.posts, &worker->local); /* posted before: runs before */
+    roti_fifo_push(&worker->local, &work->link);
+}
+
+/* Notifies a worker whose list was empty, and wakes it if it sleeps. */
+static void notify(struct roti_worker *worker)
+{
+    struct roti_worker *self = roti_worker_current();
+    if (!roti_inbox_notify(&worker->inbox))
+        return;
+    worker->driver->wake(worker->loop);
+    if (self != NULL)
+        roti_count(self, wakes_sent, 1);
+}
+
+bool roti_worker_post(struct roti_worker *worker, struct roti_work *work)
+{
+    enum roti_push pushed = roti_inbox_push(&worker->inbox.posts, &work->link);
+    if (pushed == ROTI_PUSH_FIRST)
+        notify(worker);
+    return pushed != ROTI_PUSH_CLOSED;
+}
+
+void roti_worker_notify(struct roti_worker *worker)
+{
+    notify(worker);
+}
+
+void roti_pool_wake_one(struct roti_pool *pool)
+{
+    int index = roti_idle_pick(&pool->idle);
+    if (index >= 0)
+        notify(pool->workers[index]);
+}
+
+/* An unpinned task for `worker`, from another thread. */
+static void post_task(struct roti_worker *worker, struct rota_task *task)
+{
+    struct roti_pool *pool = worker->pool;
+    roti_store(T4, relaxed, &task->worker, worker);
+    if (roti_inbox_push(&worker->inbox.tasks, &task->work.link) == ROTI_PUSH_FIRST)
+        notify(worker);
+    roti_pool_wake_one(pool); /* the owner may be busy for long; any loop may take it */
+}
+
+/* The worker that an unpinned task moves to in builds that move each at every resume. */
+static struct roti_worker *next_worker(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    return pool->workers[(worker->index + 1) % pool->worker_count];
+}
+
+/* Enqueues from a worker of the task's own pool. */
+static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool away)
+{
+    /* [T4] relaxed: the task is ours until it is enqueued. */
+    struct roti_worker *last = roti_load(T4, relaxed, &task->worker);
+    if (task->work.extra > 0 || self->pool->worker_count == 1) {
+        if (last == self)
+            roti_worker_push_local(self, &task->work);
+        else
+            (void)roti_worker_post(last, &task->work);
+    } else if (ROTI_MIGRATE) {
+        struct roti_worker *next = next_worker(self);
+        roti_store(T4, relaxed, &task->worker, next);
+        (void)roti_worker_post(next, &task->work);
+    } else if (away && last != self) {
+        post_task(last, task);
+    } else {
+        struct roti_pool *pool = self->pool;
+        roti_store(T4, relaxed, &task->worker, self);
+        roti_ring_push(&self->ring, &task->work.link);
+        roti_pool_wake_one(pool);
+    }
+}
+
+static void enqueue(struct rota_task *task, bool away)
+{
+    struct roti_worker *self = roti_worker_current();
+    struct roti_pool *pool = task->pool;
+    if (self != NULL && self->pool == pool) {
+        enqueue_here(self, task, away);
+        return;
+    }
+    /* A closed inbox refuses it: the task outlived the shutdown deadline, and stays where it is. */
+    roti_pool_foreign_enter(pool);
+    struct roti_worker *last = roti_load(T4, relaxed, &task->worker);
+    if (task->work.extra > 0 || pool->worker_count == 1)
+        (void)roti_worker_post(last, &task->work);
+    else
+        post_task(last, task);
+    roti_pool_foreign_leave(pool);
+}
+
+void roti_task_enqueue(struct rota_task *task)
+{
+    enqueue(task, false);
+}
+
+void roti_task_enqueue_away(struct rota_task *task)
+{
+    enqueue(task, true);
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------- */
+
+static void poll_now(struct roti_worker *worker)
+{
+    worker->steps = 0;
+    worker->polled_ns = worker->driver->now(worker->loop);
+    worker->driver->poll(worker->loop, 0);
+}
+
+/* After each step: polls if it is time. */
+static void step_done(struct roti_worker *worker)
+{
+    worker->steps++;
+    if (worker->steps >= ROTI_POLL_STEPS ||
+        (worker->steps % ROTI_CLOCK_STEPS == 0 &&
+         worker->driver->now(worker->loop) - worker->polled_ns >= ROTI_POLL_NS))
+        poll_now(worker);
+}
+
+/* Debug: a step that kept its loop for too long is named. */
+static void run_timed(struct roti_worker *worker, struct rota_task *task)
+{
+    int64_t slow_ns = worker->pool->slow_ns;
+    int64_t begun_ns = worker->driver->now(worker->loop);
+    rota_task_ref(task);
+    roti_task_step(worker, task);
+    if (worker->driver->now(worker->loop) - begun_ns >= slow_ns)
+        roti_task_report("a task kept its loop for too long", task, 0);
+    rota_task_unref(task);
+}
+
+static void run_task(struct roti_worker *worker, struct rota_task *task)
+{
+    if (worker->pool->slow_ns > 0)
+        run_timed(worker, task);
+    else
+        roti_task_step(worker, task);
+    step_done(worker);
+}
+
+/* Runs the local queue as it stood: what is pushed meanwhile comes in the next turn. */
+static void run_local(struct roti_worker *worker)
+{
+    struct roti_fifo batch;
+    struct roti_link *link;
+    roti_fifo_init(&batch);
+    roti_fifo_append(&batch, &worker->local);
+    while ((link = roti_fifo_pop(&batch)) != NULL) {
+        struct roti_work *work = roti_container_of(link, struct roti_work, link);
+        if (work->kind == ROTI_WORK_TASK) {
+            run_task(worker, roti_container_of(work, struct rota_task, work));
+        } else {
+            roti_count(worker, callbacks, 1);
+            worker->driver->run(worker->loop, work);
+            step_done(worker);
+        }
+    }
+}
+
+static void run_ring(struct roti_worker *worker)
+{
+    struct roti_link *link;
+    for (int i = 0; i < RING_BUDGET && (link = roti_ring_pop(&worker->ring)) != NULL; i++)
+        run_task(worker, roti_container_of(link, struct rota_task, work.link));
+}
+
+static bool has_own_work(struct roti_worker *worker)
+{
+    return !roti_fifo_empty(&worker->local) || !roti_ring_empty(&worker->ring) ||
+           !roti_inbox_empty(&worker->inbox.posts) || !roti_inbox_empty(&worker->inbox.tasks);
+}
+
+/* ---- Search ------------------------------------------------------------------------------------ */
+
+/* Takes tasks of `victim` into the own ring. The number taken, 0, or ROTI_STEAL_LOST. */
+static int steal_from(struct roti_worker *worker, struct roti_worker *victim)
+{
+    struct roti_link *items[ROTI_STEAL_MAX];
+    struct roti_fifo posted;
+    struct roti_link *link;
+    int count = roti_ring_steal(&victim->ring, items);
+    for (int i = 0; i < count; i++) {
+        roti_store(T4, relaxed, &roti_container_of(items[i], struct rota_task, work.link)->worker,
+                   worker);
+        roti_ring_push(&worker->ring, items[i]);
+    }
+    if (count != 0)
+        return count;
+    roti_fifo_init(&posted);
+    count = (int)roti_inbox_take(&victim->inbox.tasks, &posted);
+    while ((link = roti_fifo_pop(&posted)) != NULL) {
+        roti_store(T4, relaxed, &roti_container_of(link, struct rota_task, work.link)->worker,
+                   worker);
+        roti_ring_push(&worker->ring, link);
+    }
+    return count;
+}
+
+/* One look at every other loop, beginning at a random one. As steal_from(). */
+static int steal_round(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    unsigned first = (unsigned)(roti_random(worker->thread_object) % pool->worker_count);
+    int lost = 0;
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        struct roti_worker *victim = pool->workers[(first + i) % pool->worker_count];
+        if (victim == worker)
+            continue;
+        roti_count(worker, steals_tried, 1);
+        int count = steal_from(worker, victim);
+        if (count > 0) {
+            roti_count(worker, steals_won, 1);
+            roti_count(worker, tasks_stolen, count);
+            return count;
+        }
+        if (count == ROTI_STEAL_LOST)
+            lost = ROTI_STEAL_LOST;
+    }
+    return lost;
+}
+
+/* Gives the searcher's token back; the last one that found work wakes one more. */
+static void search_done(struct roti_worker *worker, bool found)
+{
+    worker->searching = false;
+    if (roti_idle_search_end(&worker->pool->idle, found))
+        roti_pool_wake_one(worker->pool);
+}
+
+/* Searches the other loops. True: there is work in the own ring now, or there may be soon. */
+static bool search(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    if (pool->worker_count == 1)
+        return false;
+    if (!worker->searching && !roti_idle_search_begin(&pool->idle))
+        return false;
+    worker->searching = true;
+    int count = ROTI_STEAL_LOST;
+    for (int i = 0; i < STEAL_RETRIES && count == ROTI_STEAL_LOST; i++)
+        count = steal_round(worker);
+    search_done(worker, count > 0);
+    return count != 0;
+}
+
+/* ---- Sleep ------------------------------------------------------------------------------------- */
+
+/* The last look before sleep: anything that this loop could run, anywhere? */
+static bool any_work(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    if (has_own_work(worker))
+        return true;
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        struct roti_worker *other = pool->workers[i];
+        if (!roti_ring_empty(&other->ring) || !roti_inbox_empty(&other->inbox.tasks))
+            return true;
+    }
+    return false;
+}
+
+/* Sleeps in the poller until something is ready or somebody wakes this loop. */
+static void sleep_in_poll(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    int64_t begun_ns = worker->driver->now(worker->loop);
+    roti_count(worker, parks, 1);
+    worker->driver->poll(worker->loop,
+                         worker->index == 0 ? pool->drain_deadline_ns : INT64_MAX);
+    worker->steps = 0;
+    worker->polled_ns = worker->driver->now(worker->loop);
+    roti_count(worker, idle_ns, worker->polled_ns - begun_ns);
+    if (roti_inbox_unpark(&worker->inbox))
+        roti_count(worker, wakes_received, 1);
+}
+
+/* The park protocol: announce, look again at everything, sleep, take the announcement back. */
+static void park(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    bool shared = pool->worker_count > 1;
+    roti_context_park(worker->thread_object);
+    if (shared) {
+        roti_idle_sleep(&pool->idle, worker->index);
+        /* [D2] The announcement comes before every look below. Pairs with [D1] of a pusher. */
+        roti_dekker_heavy();
+    }
+    if (!(shared && any_work(worker)) && roti_inbox_park(&worker->inbox))
+        sleep_in_poll(worker);
+    if (shared && roti_idle_wake(&pool->idle, worker->index))
+        worker->searching = true; /* on the waker's account */
+}
+
+/* ---- The turn ---------------------------------------------------------------------------------- */
+
+static void turn(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    roti_count(worker, turns, 1);
+    take_inbox(worker);
+    if (worker->searching && has_own_work(worker))
+        search_done(worker, true); /* [I2] */
+    run_local(worker);
+    run_ring(worker);
+    if (worker->index == 0 && roti_pool_phase(pool) == ROTI_DRAINING_PHASE)
+        roti_pool_supervise(pool);
+    if (has_own_work(worker) || worker->driver->timers_due(worker->loop)) {
+        if (worker->driver->timers_due(worker->loop))
+            poll_now(worker);
+        return;
+    }
+    if (!search(worker))
+        park(worker);
+}
+
+void roti_worker_main(struct roti_worker *worker)
+{
+    while (roti_pool_phase(worker->pool) < ROTI_STOPPING_PHASE)
+        turn(worker);
+    if (worker->searching)
+        search_done(worker, false);
+}
