@@ -18,9 +18,9 @@ void roti_fiber_start(void);
 __attribute__((noreturn)) void roti_fiber_exit_to(struct roti_fiber *to, void *transfer);
 
 #if defined(__x86_64__)
-enum { FRAME_WORDS = 7, FRAME_ARG = 3, FRAME_ENTRY = 2, FRAME_PC = 6 };
+enum { FRAME_WORDS = 7, FRAME_ARG = 3, FRAME_ENTRY = 2, FRAME_FP = 5, FRAME_PC = 6 };
 #elif defined(__aarch64__)
-enum { FRAME_WORDS = 20, FRAME_ARG = 2, FRAME_ENTRY = 3, FRAME_PC = 1 };
+enum { FRAME_WORDS = 20, FRAME_ARG = 2, FRAME_ENTRY = 3, FRAME_FP = 0, FRAME_PC = 1 };
 #else
 #error "rota has no fiber switch for this processor"
 #endif
@@ -144,4 +144,27 @@ int roti_fiber_adopt_thread(struct roti_fiber *fiber)
     fiber->tsan_context = __tsan_get_current_fiber();
 #endif
     return 0;
+}
+
+ROTI_UNINSTRUMENTED int roti_fiber_frames(const struct roti_fiber *fiber, void **ret_pcs, int max)
+{
+    uintptr_t low = (uintptr_t)fiber->stack_low;
+    uintptr_t high = low + fiber->stack_size;
+    const uintptr_t *saved = fiber->sp;
+    uintptr_t frame = saved[FRAME_FP];
+    int count = 0;
+    if (max > 0)
+        ret_pcs[count++] = (void *)saved[FRAME_PC];
+    /* A chain that leaves the stack or goes down is no chain: code without frame pointers. */
+    while (count < max && frame >= low && frame + 2 * sizeof(uintptr_t) <= high &&
+           frame % sizeof(uintptr_t) == 0) {
+        const uintptr_t *pair = (const uintptr_t *)frame;
+        if (pair[1] == 0)
+            break;
+        ret_pcs[count++] = (void *)pair[1];
+        if (pair[0] <= frame)
+            break;
+        frame = pair[0];
+    }
+    return count;
 }

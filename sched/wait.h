@@ -35,18 +35,22 @@
 struct rota_task;
 struct roti_thread_waiter;
 
-/* What a wait is for; the dump prints it. */
+/* X(kind, text): what a wait is for, and what its object is. The dump prints it. */
+#define ROTI_WAIT_KINDS(X)                                                                         \
+    X(ROTI_WAIT_NONE, "nothing")                                                                   \
+    X(ROTI_WAIT_TASK, "a task")                                                                    \
+    X(ROTI_WAIT_FUTURE, "a future")                                                                \
+    X(ROTI_WAIT_TIMER, "a timer")                                                                  \
+    X(ROTI_WAIT_READ, "reading a descriptor")                                                      \
+    X(ROTI_WAIT_WRITE, "writing a descriptor")                                                     \
+    X(ROTI_WAIT_STREAM, "a stream")                                                                \
+    X(ROTI_WAIT_SERVER, "a server")                                                                \
+    X(ROTI_WAIT_HANDLE, "a callback that runs")
+
 enum roti_wait_kind {
-    ROTI_WAIT_NONE,
-    ROTI_WAIT_TASK,   /* object: a task */
-    ROTI_WAIT_FUTURE, /* object: a future */
-    ROTI_WAIT_TIMER,  /* object: a timer */
-    ROTI_WAIT_READ,   /* object: a registered descriptor */
-    ROTI_WAIT_WRITE,
-    ROTI_WAIT_STREAM, /* object: a stream */
-    ROTI_WAIT_SERVER, /* object: a server */
-    ROTI_WAIT_SIGNAL, /* object: the runtime's stop */
-    ROTI_WAIT_HANDLE, /* object: the node of a callback that runs */
+#define ROTI_WAIT_KIND(kind, text) kind,
+    ROTI_WAIT_KINDS(ROTI_WAIT_KIND)
+#undef ROTI_WAIT_KIND
 };
 
 struct roti_wait {
