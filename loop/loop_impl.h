@@ -25,7 +25,7 @@ struct rota_loop {
     _Atomic(bool) closed;        /* nothing is scheduled any more */
     rota_exception_fn exception_fn; /* owner only; NULL: the runtime's */
     void *exception_arg;
-    struct roti_handle_node *_Atomic running_handle; /* the callback that runs; owner writes */
+    _Atomic(struct roti_handle_node *) running_handle; /* the callback that runs; owner writes */
 };
 
 struct rota_runtime {
