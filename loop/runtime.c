@@ -220,6 +220,9 @@ static struct roti_worker *choose_worker(struct roti_pool *pool)
 int rota_task_spawn_threadsafe(struct rota_runtime *runtime, struct rota_task **ret_task,
                                rota_task_fn fn, void *arg, const struct rota_task_opts *opts)
 {
+    struct roti_spawn spawn = {
+        .fn = fn, .arg = arg, .opts = opts, .spawned_at = __builtin_return_address(0)
+    };
     if (runtime == NULL)
         return -EINVAL;
     if (roti_fork_is_child())
@@ -227,6 +230,5 @@ int rota_task_spawn_threadsafe(struct rota_runtime *runtime, struct rota_task **
     struct roti_worker *self = roti_worker_current();
     if (self != NULL && self->pool == &runtime->pool)
         return rota_task_spawn(ret_task, fn, arg, opts);
-    return roti_task_spawn(&runtime->pool, choose_worker(&runtime->pool), ret_task, fn, arg, opts,
-                           0);
+    return roti_task_spawn(&runtime->pool, choose_worker(&runtime->pool), &spawn, ret_task);
 }

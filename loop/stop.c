@@ -109,8 +109,10 @@ int roti_stop_main(void *arg)
     static const struct rota_task_opts opts = { .name = "signals" };
     if (stop->sockets[1] >= 0) {
         struct roti_worker *worker = roti_worker_current();
-        int r = roti_task_spawn(worker->pool, worker, NULL, read_signals, stop, &opts,
-                                ROTI_TASK_INTERNAL);
+        struct roti_spawn spawn = {
+            .fn = read_signals, .arg = stop, .opts = &opts, .flags = ROTI_TASK_INTERNAL
+        };
+        int r = roti_task_spawn(worker->pool, worker, &spawn, NULL);
         if (r < 0)
             return r;
     }

@@ -62,7 +62,7 @@ static int sleeper_take(struct roti_idle *idle)
         idle->next = (index + 1) % idle->worker_count;
         return (int)index;
     }
-    ROTI_ASSERT(!"a sleeper is counted but not in the set");
+    ROTI_ASSERT(idle->worker_count == 0); /* a sleeper was counted, so one is in the set */
     return -1;
 }
 

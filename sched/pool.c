@@ -335,12 +335,12 @@ static void stop_threads(struct roti_pool *pool, unsigned started)
 /* Starts everything and runs worker 0 until the end. On the thread that has entered worker 0. */
 static int run_entered(struct roti_pool *pool)
 {
-    static const struct rota_task_opts main_opts = { .name = "main" };
+    static const struct rota_task_opts opts = { .name = "main" };
+    struct roti_spawn spawn = { .fn = main_task, .arg = pool, .opts = &opts };
     unsigned started = 1;
     int r = start_threads(pool, &started);
     if (r == 0)
-        r = roti_task_spawn(pool, pool->workers[0], &pool->main_task, main_task, pool, &main_opts,
-                            0);
+        r = roti_task_spawn(pool, pool->workers[0], &spawn, &pool->main_task);
     if (r < 0)
         begin_draining(pool); /* there is no task: the first look ends it */
     roti_worker_main(pool->workers[0]);

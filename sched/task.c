@@ -82,21 +82,22 @@ static struct roti_fiber_exit task_main(void *arg, void *transfer)
 
 /* Fills a fresh slot. The slot's generation and lock survive from its last life. */
 static void task_fill(struct rota_task *task, struct roti_pool *pool, struct roti_worker *worker,
-                      struct roti_stack *stack, rota_task_fn fn, void *arg,
-                      const struct rota_task_opts *opts)
+                      struct roti_stack *stack, const struct roti_spawn *spawn)
 {
     size_t reserved = (sizeof(struct roti_task_frame) + 15) & ~(size_t)15;
     struct roti_task_frame *frame = (void *)(roti_stack_top(stack) - reserved);
     memset(frame, 0, sizeof *frame);
     frame->stack = stack;
-    frame->fn = fn;
-    frame->arg = arg;
-    frame->arg_release = opts != NULL ? opts->arg_release : NULL;
+    frame->fn = spawn->fn;
+    frame->arg = spawn->arg;
+    frame->arg_release = spawn->opts != NULL ? spawn->opts->arg_release : NULL;
+    frame->spawned_at = spawn->spawned_at;
     roti_fiber_init(&frame->fiber, stack, reserved, task_main, task);
     stack->owner = task;
     task->frame = frame;
     task->pool = pool;
     task->status = 0;
+    task->name = NULL;
     task->work.kind = ROTI_WORK_TASK;
     roti_list_init(&task->joiners);
     /* [T3] release: pairs with [CN1]; also in rota_task_await(). */
@@ -109,7 +110,6 @@ static int task_configure(struct rota_task *task, struct roti_worker *worker,
                           const struct rota_task_opts *opts)
 {
     void *home = NULL;
-    task->name = NULL;
     int r = roti_context_task_init(&task->context, opts != NULL ? opts->context : NULL, worker,
                                    &home);
     if (r < 0)
@@ -125,37 +125,48 @@ static int task_configure(struct rota_task *task, struct roti_worker *worker,
     return r;
 }
 
-int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
-                    struct rota_task **ret_task, rota_task_fn fn, void *arg,
-                    const struct rota_task_opts *opts, uint32_t flags)
+/* A complete task that nobody knows of yet. `here`: the caller is the worker's own thread. */
+static int task_create(struct roti_pool *pool, struct roti_worker *worker, bool here,
+                       const struct roti_spawn *spawn, struct rota_task **ret_task)
 {
-    struct roti_worker *self = roti_worker_current();
-    bool here = self == worker;
-    if (fn == NULL)
-        return -EINVAL;
-    if (roti_pool_phase(pool) >= ROTI_STOPPING_PHASE)
-        return ROTA_ESTOP;
-    size_t stack_size = opts != NULL && opts->stack_size != 0 ? opts->stack_size : pool->stack_size;
+    struct roti_stack_cache *stacks = here ? &worker->stack_cache : NULL;
+    size_t size = spawn->opts != NULL ? spawn->opts->stack_size : 0;
     struct roti_stack *stack;
-    int r = roti_stack_get(here ? &worker->stack_cache : NULL, stack_size, &stack);
+    int r = roti_stack_get(stacks, size != 0 ? size : pool->stack_size, &stack);
     if (r < 0)
         return r;
     struct rota_task *task = roti_task_slot_get(here ? worker : NULL);
     if (task == NULL) {
-        roti_stack_put(here ? &worker->stack_cache : NULL, stack);
+        roti_stack_put(stacks, stack);
         return -ENOMEM;
     }
-    task_fill(task, pool, worker, stack, fn, arg, opts);
-    r = task_configure(task, worker, opts);
+    task_fill(task, pool, worker, stack, spawn);
+    r = task_configure(task, worker, spawn->opts);
     if (r < 0) {
-        roti_stack_put(here ? &worker->stack_cache : NULL, stack);
         task->frame = NULL;
+        stack->owner = NULL;
+        roti_stack_put(stacks, stack);
         roti_task_slot_put(here ? worker : NULL, task);
         return r;
     }
-    task->frame->spawned_at = __builtin_return_address(0);
-    roti_pool_count_spawn(pool, here ? worker : NULL, (flags & ROTI_TASK_INTERNAL) != 0);
-    roti_task_publish(task, flags, ret_task != NULL ? 2 : 1);
+    *ret_task = task;
+    return 0;
+}
+
+int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
+                    const struct roti_spawn *spawn, struct rota_task **ret_task)
+{
+    bool here = roti_worker_current() == worker;
+    struct rota_task *task;
+    if (spawn->fn == NULL)
+        return -EINVAL;
+    if (roti_pool_phase(pool) >= ROTI_STOPPING_PHASE)
+        return ROTA_ESTOP;
+    int r = task_create(pool, worker, here, spawn, &task);
+    if (r < 0)
+        return r;
+    roti_pool_count_spawn(pool, here ? worker : NULL, (spawn->flags & ROTI_TASK_INTERNAL) != 0);
+    roti_task_publish(task, spawn->flags, ret_task != NULL ? 2 : 1);
     if (ret_task != NULL)
         *ret_task = task;
     roti_task_enqueue(task);
@@ -166,9 +177,12 @@ int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
                     const struct rota_task_opts *opts)
 {
     struct roti_worker *worker = roti_worker_current();
+    struct roti_spawn spawn = {
+        .fn = fn, .arg = arg, .opts = opts, .spawned_at = __builtin_return_address(0)
+    };
     if (worker == NULL)
         return roti_fork_is_child() ? ROTA_EFORKED : ROTA_ENOLOOP;
-    return roti_task_spawn(worker->pool, worker, ret_task, fn, arg, opts, 0);
+    return roti_task_spawn(worker->pool, worker, &spawn, ret_task);
 }
 
 /* ---- Steps ------------------------------------------------------------------------------------- */

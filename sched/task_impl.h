@@ -66,10 +66,18 @@ struct roti_task_frame {
 extern "C" {
 #endif
 
-/* Spawns on `worker` from any thread. As rota_task_spawn(); `flags` of ROTI_TASK_*. */
+/* What a spawn is asked for. */
+struct roti_spawn {
+    rota_task_fn fn;
+    void *arg;
+    const struct rota_task_opts *opts;
+    uint32_t flags;         /* ROTI_TASK_* */
+    const void *spawned_at; /* the caller's address, for reports */
+};
+
+/* Spawns on `worker` from any thread. As rota_task_spawn(). */
 int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
-                    struct rota_task **ret_task, rota_task_fn fn, void *arg,
-                    const struct rota_task_opts *opts, uint32_t flags);
+                    const struct roti_spawn *spawn, struct rota_task **ret_task);
 
 /* Puts a QUEUED task where it belongs: own ring, local queue, or an inbox. Any thread. */
 void roti_task_enqueue(struct rota_task *task);
