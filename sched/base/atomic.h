@@ -69,6 +69,7 @@
 
 #define ROTI_PLAIN_READ(pointer) model_plain(pointer, false, __FILE__, __LINE__)
 #define ROTI_PLAIN_WRITE(pointer) model_plain(pointer, true, __FILE__, __LINE__)
+#define ROTI_LOAD_KEPT(pointer) model_keep(pointer, __FILE__, __LINE__)
 
 static inline void roti_pause(void)
 {
@@ -128,6 +129,14 @@ static inline void roti_tsan_fence(void)
  */
 #define ROTI_PLAIN_READ(pointer) ((void)sizeof(pointer))
 #define ROTI_PLAIN_WRITE(pointer) ((void)sizeof(pointer))
+
+/*
+ * Announces that what this thread last loaded there is used for good, as the item of a slot is once
+ * the compare-and-swap that claims it has succeeded. Nothing natively; the explorer fails the run
+ * if another thread stores there without that load having happened before: a machine that lets
+ * loads wait could have returned the later store.
+ */
+#define ROTI_LOAD_KEPT(pointer) ((void)sizeof(pointer))
 
 /* A hint in a loop that waits for another thread. */
 static inline void roti_pause(void)

@@ -17,6 +17,7 @@
 #define MODEL_VIEW_STEP 8      /* a view's length is a multiple, so that joins are vectors */
 #define MODEL_STACK_SIZE (64 * 1024)
 #define MODEL_STEPS_DEFAULT 10000
+#define MODEL_REPEATS_MAX 3 /* dfs: reads of one old store, by one thread */
 
 /* ---- Views (memory.c) --------------------------------------------------------------------- */
 
@@ -43,6 +44,11 @@ struct model_location {
     unsigned size;
     int last;           /* index of the newest store */
     int16_t operations; /* the newest index that a seq_cst operation wrote or read */
+    bool has_kept;
+    uint32_t loaded[MODEL_THREADS_MAX]; /* each thread's tick at its last load here */
+    uint32_t kept[MODEL_THREADS_MAX];   /* the same, of a load that is used for good; 0: none */
+    const char *kept_file;              /* of the last that said so */
+    int kept_line;
     struct model_store stores[MODEL_HISTORY]; /* by index modulo MODEL_HISTORY */
 };
 
@@ -91,7 +97,8 @@ struct model_thread {
     int64_t priority;                       /* pct */
     const struct model_view *release_fence; /* what a relaxed store carries; NULL: nothing */
     struct model_own_view current;
-    struct model_own_view pending; /* what an acquire fence would add */
+    struct model_own_view pending;        /* what an acquire fence would add */
+    uint8_t repeats[MODEL_LOCATIONS_MAX]; /* dfs: reads of the oldest visible store in a row */
 };
 
 /* ---- Search (choose.c) -------------------------------------------------------------------- */

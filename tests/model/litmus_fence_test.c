@@ -323,3 +323,42 @@ MODEL_TEST(race_after_release) = {
     .threads = {write_plain_too_late, read_plain_acquire}, .setup = reset, .fails_within = 100};
 MODEL_TEST(race_fences) = {
     .threads = {write_plain_fence, read_plain_fence}, .setup = reset, .fails_within = 100};
+
+/* ---- Load buffering, where it matters: a slot is read, given up, and written again --------------
+ */
+
+THREAD(give_up_release)
+{
+    r[0] = LD(relaxed, x);
+    ST(release, y, 1);
+    ROTI_LOAD_KEPT(&x);
+}
+
+THREAD(give_up_relaxed)
+{
+    r[0] = LD(relaxed, x);
+    ST(relaxed, y, 1);
+    ROTI_LOAD_KEPT(&x);
+}
+
+THREAD(reuse_acquire)
+{
+    if (LD(acquire, y) == 1)
+        ST(relaxed, x, 1);
+}
+
+THREAD(reuse_relaxed)
+{
+    if (LD(relaxed, y) == 1)
+        ST(relaxed, x, 1);
+}
+
+MODEL_TEST(kept) = {.threads = {give_up_release, reuse_acquire}, .setup = reset};
+MODEL_TEST(kept_without_release) = {.threads = {give_up_relaxed, reuse_acquire},
+                                    .setup = reset,
+                                    .fails_within = 100,
+                                    .fails_with = "a store overtakes a load of thread 0"};
+MODEL_TEST(kept_without_acquire) = {.threads = {give_up_release, reuse_relaxed},
+                                    .setup = reset,
+                                    .fails_within = 100,
+                                    .fails_with = "a store overtakes a load of thread 0"};

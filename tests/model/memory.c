@@ -10,50 +10,7 @@
  */
 #include "tests/model/view.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#define ARENA_SIZE ((size_t)1 << 28) /* address space; pages come with use */
-
-/* ---- Released views: in the arena, shared, never changed ---------------------------------- */
-
-/* A view, yet unset, with room for `length` locations. */
-static struct model_view *arena_view(uint32_t length)
-{
-    size_t size = (sizeof(struct model_view) + length * sizeof(int16_t) + 15) / 16 * 16;
-    if (model.arena_used + size > model.arena_size)
-        model_fail("the run is too large for the explorer's arena");
-    struct model_view *view = (struct model_view *)(model.arena + model.arena_used);
-    model.arena_used += size;
-    view->length = length;
-    view->at = (int16_t *)(view + 1);
-    return view;
-}
-
-static const struct model_view *view_copy(const struct model_view *from)
-{
-    struct model_view *view = arena_view(from->length);
-    memcpy(view->clock, from->clock, sizeof view->clock);
-    memcpy(view->at, from->at, from->length * sizeof from->at[0]);
-    return view;
-}
-
-static const struct model_view *view_union(const struct model_view *one,
-                                           const struct model_view *other)
-{
-    if (one == NULL || one == other)
-        return other;
-    if (other == NULL)
-        return one;
-    uint32_t length = one->length > other->length ? one->length : other->length;
-    struct model_view *view = arena_view(length);
-    model_view_reset(view, view->at);
-    model_view_join(view, one);
-    model_view_join(view, other);
-    return view;
-}
 
 /* ---- Locations ---------------------------------------------------------------------------- */
 
@@ -91,6 +48,9 @@ static struct model_location *location_create(const volatile void *address, unsi
     location->size = size;
     location->last = 0;
     location->operations = 0;
+    location->has_kept = false;
+    memset(location->loaded, 0, sizeof location->loaded);
+    memset(location->kept, 0, sizeof location->kept);
     location->stores[0] =
         (struct model_store){.value = read_memory(address, size), .released = NULL};
     return location;
@@ -126,16 +86,7 @@ void model_forget(const volatile void *address, size_t size)
 
 void model_memory_begin(void)
 {
-    if (model.arena == NULL) {
-        model.arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (model.arena == MAP_FAILED) {
-            perror("arena");
-            exit(2);
-        }
-        model.arena_size = ARENA_SIZE;
-    }
-    model.arena_used = 0;
+    model_views_begin();
     model.location_count = 0;
     model_table_clear(&model.location_table);
     model_view_reset(&model.fences.view, model.fences.room);
@@ -147,19 +98,11 @@ void model_thread_memory_begin(struct model_thread *thread, unsigned index)
     model_view_reset(&thread->pending.view, thread->pending.room);
     thread->current.view.clock[index] = 1;
     thread->release_fence = NULL;
+    if (model.search.strategy == MODEL_DFS)
+        memset(thread->repeats, 0, sizeof thread->repeats);
 }
 
 /* ---- Loads and stores --------------------------------------------------------------------- */
-
-static bool acquires(enum model_order order)
-{
-    return order == MODEL_ORDER_acquire || order >= MODEL_ORDER_acq_rel;
-}
-
-static bool releases(enum model_order order)
-{
-    return order >= MODEL_ORDER_release;
-}
 
 /* The oldest store that this thread may still read here. */
 static int oldest_visible(const struct model_thread *self, const struct model_location *location,
@@ -176,14 +119,24 @@ static int oldest_visible(const struct model_thread *self, const struct model_lo
     return kept > oldest ? kept : oldest;
 }
 
-/* Chooses among what is visible; the result is an index. */
-static int choose_index(const struct model_thread *self, const struct model_location *location,
+/*
+ * Chooses among what is visible; the result is an index. A loop that reads the same old store
+ * again and again is a path without end, so dfs lets a thread do so only a few times.
+ */
+static int choose_index(struct model_thread *self, const struct model_location *location,
                         enum model_order order)
 {
-    int span = location->last - oldest_visible(self, location, order) + 1;
-    if (span == 1 || model.search.sequential || self->fresh)
+    int oldest = oldest_visible(self, location, order);
+    if (oldest == location->last || model.search.sequential || self->fresh)
         return location->last;
-    return location->last - (int)model_choose_store((unsigned)span);
+    bool dfs = model.search.strategy == MODEL_DFS;
+    uint8_t *repeats = &self->repeats[number_of(location)];
+    if (dfs && *repeats == MODEL_REPEATS_MAX)
+        return location->last;
+    int index = location->last - (int)model_choose_store((unsigned)(location->last - oldest + 1));
+    if (dfs)
+        *repeats = index == oldest ? (uint8_t)(*repeats + 1) : 0;
+    return index;
 }
 
 /* What reading a store does to its reader. */
@@ -191,12 +144,37 @@ static void observe(struct model_thread *self, struct model_location *location, 
                     enum model_order order)
 {
     const struct model_view *released = store_at(location, index)->released;
+    location->loaded[model.current] = self->current.view.clock[model.current];
     model_view_raise(&self->current.view, number_of(location), index);
     if (released != NULL)
-        model_view_join(acquires(order) ? &self->current.view : &self->pending.view, released);
+        model_view_join(model_acquires(order) ? &self->current.view : &self->pending.view,
+                        released);
     if (order == MODEL_ORDER_seq_cst && location->operations < index)
         location->operations = (int16_t)index;
     model_note(number_of(location) * 65536u + (uint64_t)index);
+}
+
+/* A store that a load used for good could have returned, on a machine where loads wait. */
+static void check_kept(const struct model_thread *self, const struct model_location *location)
+{
+    for (int i = 0; i < MODEL_THREADS_MAX; i++)
+        if (i != model.current && location->kept[i] > self->current.view.clock[i])
+            model_fail("a store overtakes a load of thread %d, which was kept at %s:%d", i,
+                       location->kept_file, location->kept_line);
+}
+
+void model_keep(const volatile void *address, const char *file, int line)
+{
+    if (model_is_native())
+        return;
+    uint32_t number = model_table_get(&model.location_table, (uintptr_t)address, MODEL_TABLE_NONE);
+    if (number == MODEL_TABLE_NONE)
+        model_fail("kept at %s:%d, but never loaded", file, line);
+    struct model_location *location = &model.locations[number];
+    location->has_kept = true;
+    location->kept[model.current] = location->loaded[model.current];
+    location->kept_file = file;
+    location->kept_line = line;
 }
 
 /* Appends a store; `inherited` is what it passes on of the store that it replaced. */
@@ -205,13 +183,15 @@ static void append(struct model_thread *self, struct model_location *location, u
 {
     if (location->last == MODEL_STORES_MAX)
         model_fail("more than %d stores to one location", MODEL_STORES_MAX);
+    if (location->has_kept)
+        check_kept(self, location);
     bool changes = store_at(location, location->last)->value != value;
     int index = ++location->last;
     model_view_raise(&self->current.view, number_of(location), index);
     const struct model_view *released =
-        releases(order) ? view_copy(&self->current.view) : self->release_fence;
-    if (inherited != NULL && !(acquires(order) && releases(order)))
-        released = view_union(released, inherited); /* otherwise it is in the copy already */
+        model_releases(order) ? model_view_copy(&self->current.view) : self->release_fence;
+    if (inherited != NULL && !(model_acquires(order) && model_releases(order)))
+        released = model_view_union(released, inherited); /* otherwise it is in the copy already */
     *store_at(location, index) = (struct model_store){.value = value, .released = released};
     self->current.view.clock[model.current]++;
     if (order == MODEL_ORDER_seq_cst)
@@ -338,54 +318,4 @@ bool model_cas(struct model_site *site, volatile void *address, unsigned size, v
     if (model.tracing)
         model_trace(site, "%#lx -> %#lx", (unsigned long)value, (unsigned long)desired);
     return true;
-}
-
-/* ---- Fences ------------------------------------------------------------------------------- */
-
-static void fence_seq_cst(struct model_view *current)
-{
-    model_view_join_places(current, &model.fences.view);
-    for (unsigned i = 0; i < model.location_count; i++)
-        if (model.locations[i].operations > model_view_get(current, i))
-            model_view_raise(current, i, model.locations[i].operations);
-    model_view_join_places(&model.fences.view, current);
-}
-
-static void fence(unsigned index, enum model_order order)
-{
-    struct model_thread *thread = &model.threads[index];
-    if (acquires(order))
-        model_view_join(&thread->current.view, &thread->pending.view);
-    if (order == MODEL_ORDER_seq_cst)
-        fence_seq_cst(&thread->current.view);
-    if (releases(order)) {
-        thread->release_fence = view_copy(&thread->current.view);
-        thread->current.view.clock[index]++;
-    }
-}
-
-/* The caller's fence comes first and last; the others' between, in a legal order. */
-static void fence_everywhere(void)
-{
-    unsigned count = model.thread_count;
-    for (unsigned i = 0; i <= count; i++)
-        fence(((unsigned)model.current + i) % count, MODEL_ORDER_seq_cst);
-}
-
-void model_fence(struct model_site *site)
-{
-    if (model_is_native())
-        return;
-    model_site_meet(site);
-    if (site->operation == MODEL_LIGHT)
-        return;
-    model_yield();
-    if (site->order != MODEL_ORDER_none) {
-        if (site->operation == MODEL_MEMBARRIER)
-            fence_everywhere();
-        else
-            fence((unsigned)model.current, site->order);
-    }
-    model_note((uint64_t)site->operation);
-    model_trace(site, "done");
 }

@@ -26,15 +26,19 @@
  *           Memory itself always holds the newest value, so that plain code sees something sane.
  *           A location's first value is what memory holds at its first operation.
  *
- * Gaps.     No load buffering: a load never returns a store that comes later in the run.
+ * Gaps.     No load buffering: a load never returns a store that comes later in the run. Where that
+ *           matters, ROTI_LOAD_KEPT says so, and a store that could have been read fails the run.
  *           Modification order is execution order (the weak result of 2+2W is not seen).
  *           Release sequences are those of C++20. A load sees at most the last MODEL_HISTORY
  *           stores. Consume is not known. The compiler's own reordering is not played: whether a
- *           light barrier stands where it must is not seen. One size per location.
+ *           light barrier stands where it must is not seen. One size per location. A thread that
+ *           model_wait_until() lets go on has acquired nothing: where the kernel's own ordering is
+ *           to count, let the eventfd be an atomic that both sides exchange with acq_rel.
  *
  * Search.   random: each choice uniform; half of the loads take the newest value. pct: threads
  *           have priorities and --depth minus one points of change. dfs: every choice, with at
- *           most --depth preemptions; says "complete" when nothing is left.
+ *           most --depth preemptions, and three reads in a row of one old store by one thread;
+ *           says "complete" when nothing is left. For two or three threads of few operations.
  *
  * A test.   Threads, a setup and a check; setup and check run alone and natively, and everything
  *           in setup happens before the threads. See handoff_test.c for a whole one:
@@ -51,8 +55,9 @@
  *           others are stuck too; then it reads newest values, and if nothing comes of it the run
  *           fails as a livelock. Heap memory (roti_alloc) is the run's: it vanishes after check,
  *           and touching a freed block fails the run. A crash or a failed ROTI_ASSERT is a failed
- *           run too. What a thread may not do: return values through thread-locals, block, or
- *           change an atomic without the macros (reset memory first with model_forget()).
+ *           run too. A loop that waits for another thread must pause or wait, or it may read the
+ *           old value until the step limit. What a thread may not do: keep state over runs, block,
+ *           or change an atomic without the macros (model_forget() the memory then).
  *
  * Mutants.  --sites lists all sites that ran; --mutant LABEL[:n] weakens one by a step, or takes
  *           a fence out; --mutants tries each in turn on all tests of the program that reach it,
@@ -133,6 +138,7 @@ bool model_cas(struct model_site *site, volatile void *address, unsigned size, v
 void model_fence(struct model_site *site);
 void model_pause(void);
 void model_plain(const volatile void *address, bool write, const char *file, int line);
+void model_keep(const volatile void *address, const char *file, int line);
 
 /* The type behind a pointer to _Atomic(T), without the _Atomic. */
 #define MODEL_TYPE(pointer) __typeof__((void)0, *(pointer))

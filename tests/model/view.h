@@ -62,4 +62,21 @@ static inline void model_view_join(struct model_view *view, const struct model_v
         view->clock[i] = view->clock[i] > from->clock[i] ? view->clock[i] : from->clock[i];
 }
 
+/* view.c: copies that stores carry. */
+void model_views_begin(void);
+const struct model_view *model_view_copy(const struct model_view *from);
+/* Either may be NULL, which is nothing. */
+const struct model_view *model_view_union(const struct model_view *one,
+                                          const struct model_view *other);
+
+static inline bool model_acquires(enum model_order order)
+{
+    return order == MODEL_ORDER_acquire || order >= MODEL_ORDER_acq_rel;
+}
+
+static inline bool model_releases(enum model_order order)
+{
+    return order >= MODEL_ORDER_release;
+}
+
 #endif
