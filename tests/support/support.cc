@@ -212,9 +212,9 @@ SANITIZER_OPTIONS __tsan_default_options()
 int main(int argc, char **argv)
 {
     testing::InitGoogleTest(&argc, argv);
-    /* A child of fork alone would lack the watchdog; started anew it has all that the parent has.
-     */
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    /* A child of fork alone would lack the watchdog; started anew it has all that its parent has.
+     * But an emulator's child that is started anew is not emulated. */
+    GTEST_FLAG_SET(death_test_style, ROTA_TEST_EMULATED ? "fast" : "threadsafe");
     testing::UnitTest::GetInstance()->listeners().Append(new support::LeakChecks);
     return RUN_ALL_TESTS();
 }
