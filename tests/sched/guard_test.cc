@@ -97,7 +97,7 @@ TEST_F(Guard, ProtectionStopsAtItsBudget)
         while ((r = roti_stack_get(&cache, 16 * kib, &stack)) == 0)
             stacks.push_back(stack);
         EXPECT_EQ(r, -ENOMEM);
-        EXPECT_EQ(stacks.size(), mappings / 2);
+        ASSERT_EQ(stacks.size(), mappings / 2);
         EXPECT_EQ(stack, stacks.back()); /* untouched on failure */
         /* What is guarded already goes on being usable. */
         roti_stack_put(&cache, stacks.back());
