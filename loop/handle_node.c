@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handle_node.c - the life of a callback's node but for its running: memory, and who waits for it.
+ *
+ * Waiting. Who waits for the end of a running callback is in one list for the process; one bit of
+ *          the node's word tells the runner to look there. It is rare, and so needs no room in
+ *          each node.
+ */
+#include "loop/handle_node.h"
+
+#include "loop/loop_impl.h"
+#include "sched/base/thread.h"
+#include "sched/wait.h"
+
+#include <assert.h>
+#include <pthread.h>
+
+static_assert(sizeof(struct roti_handle_node) == 128, "two cache lines");
+static_assert(offsetof(struct roti_handle_node, timer) == 64, "a callback without delay needs one");
+
+struct roti_slots roti_handle_slots = ROTI_SLOTS_INIT(sizeof(struct roti_handle_node));
+
+/* ---- Where nodes come from and go to -----------------------------------------------------------
+ */
+
+static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+static pthread_key_t guard_key;
+static bool guard_made;
+
+static void give_back_cache(void *arg)
+{
+    struct roti_thread *self = arg;
+    roti_slots_drain(&roti_handle_slots, &self->handles);
+    self->handles_guarded = false;
+}
+
+static void make_guard(void)
+{
+    guard_made = pthread_key_create(&guard_key, give_back_cache) == 0;
+}
+
+/* The cache of a thread that runs no loop; NULL where it could not be given back at exit. */
+static struct roti_slots_cache *foreign_cache(struct roti_thread *self)
+{
+    if (!self->handles_guarded) {
+        (void)pthread_once(&guard_once, make_guard);
+        if (!guard_made || pthread_setspecific(guard_key, self) != 0)
+            return NULL;
+        self->handles_guarded = true;
+    }
+    return &self->handles;
+}
+
+static struct roti_slots_cache *node_cache(void)
+{
+    struct roti_thread *self = roti_thread_self();
+    if (self->worker == NULL)
+        return foreign_cache(self);
+    struct rota_loop *loop = self->worker->loop;
+    /* [HN19] relaxed: this thread's own store. The cache of a closed loop was given back already.
+     */
+    return roti_load(HN19, relaxed, &loop->closed) ? NULL : &loop->handle_cache;
+}
+
+struct roti_handle_node *roti_handle_new(rota_callback_fn fn, void *arg,
+                                         struct rota_context *context)
+{
+    struct roti_handle_node *node = roti_slots_get(&roti_handle_slots, node_cache());
+    if (node == NULL)
+        return NULL;
+    node->work.kind = ROTI_WORK_CALLBACK;
+    node->work.extra = 0;
+    node->fn = fn;
+    node->arg = arg;
+    node->context = roti_context_capture(context);
+    return node;
+}
+
+/* ---- Who waits for the end of a callback -------------------------------------------------------
+ */
+
+static struct roti_spin awaited_lock;
+static struct roti_list awaited = {&awaited, &awaited}; /* under awaited_lock */
+
+/* Wakes those who wait for `node`, which is still in hand, so they wait for its last life. */
+static void wake_awaiting(const struct roti_handle_node *node)
+{
+    struct roti_list woken;
+    roti_list_init(&woken);
+    roti_spin_lock(&awaited_lock);
+    for (struct roti_list *link = awaited.next; link != &awaited;) {
+        struct roti_wait *wait = roti_container_of(link, struct roti_wait, link);
+        link = link->next;
+        if (wait->object != node)
+            continue;
+        roti_wait_unlink(wait);
+        if (roti_wait_claim(wait, 0))
+            roti_list_push_back(&woken, &wait->link);
+    }
+    roti_spin_unlock(&awaited_lock);
+    roti_wait_wake_all(&woken);
+}
+
+int roti_handle_await_end(struct roti_handle_node *node, uint64_t generation)
+{
+    struct roti_wait wait;
+    struct roti_thread_waiter waiter;
+    bool in_task = roti_worker_in_task();
+    if (in_task)
+        roti_wait_init(&wait, ROTI_WAIT_HANDLE, node, 0);
+    else
+        roti_thread_wait_init(&wait, &waiter, ROTI_WAIT_HANDLE, node);
+    int r = in_task ? roti_wait_begin(ROTI_ABSORBS) : 0;
+    if (r < 0)
+        return r;
+    roti_spin_lock(&awaited_lock);
+    bool linked = roti_handle_await(&node->word, generation);
+    if (linked)
+        roti_wait_link(&wait, &awaited);
+    roti_spin_unlock(&awaited_lock);
+    if (in_task && linked)
+        r = roti_wait_suspend();
+    else if (in_task)
+        roti_wait_abandon();
+    else if (linked)
+        r = roti_thread_wait_sleep(&waiter, INT64_MAX);
+    return r;
+}
+
+/* ---- The end of a life -------------------------------------------------------------------------
+ */
+
+void roti_handle_free(struct roti_handle_node *node)
+{
+    if ((node->work.extra & ROTI_HANDLE_OWNED) != 0)
+        node->owned.release(node);
+    roti_context_ref_release(&node->context);
+    if (roti_handle_end(&node->word, roti_handle_shared(node)))
+        wake_awaiting(node);
+    roti_slots_put(&roti_handle_slots, node_cache(), node);
+}

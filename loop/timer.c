@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timer.c - one loop's timers: arming, disarming from any thread, and firing.
+ *
+ * A timer is fired with the lock held, so that whoever disarms one knows: either it was taken out,
+ * or its `fire` has finished. What `fire` may do is therefore little: it changes a task's word and
+ * enqueues, or moves a callback to the local queue. User code never runs under the lock. Waiters
+ * that were claimed are woken after the unlock; nothing of their timers is touched after that.
+ */
+#include "loop/timer.h"
+
+#include "sched/wait.h"
+
+/* So many timers fire before the lock is given to others for a moment. */
+#if defined(ROTI_SMALL) && ROTI_SMALL
+#define FIRE_BATCH_MAX 2
+#else
+#define FIRE_BATCH_MAX 64
+#endif
+
+void roti_timers_init(struct roti_timers *timers, int64_t now_ns)
+{
+    timers->lock = (struct roti_spin){0};
+    roti_wheel_init(&timers->wheel, now_ns);
+    /* [TM1] relaxed: nobody else knows these timers yet. */
+    roti_store(TM1, relaxed, &timers->next_ns, INT64_MAX);
+}
+
+void roti_timer_arm(struct roti_timers *timers, struct roti_timer *timer, int64_t deadline_ns,
+                    roti_timer_fn fire)
+{
+    timer->node = (struct roti_wheel_node){.place = ROTI_WHEEL_OUT};
+    timer->timers = timers;
+    timer->fire = fire;
+    roti_spin_lock(&timers->lock);
+    roti_wheel_add(&timers->wheel, &timer->node, deadline_ns);
+    /* [TM2] relaxed: written under the lock only, which is held. */
+    if (deadline_ns < roti_load(TM2, relaxed, &timers->next_ns))
+        /* [TM3] relaxed: the owner alone arms and looks, so it reads its own store or a later one
+         * of the lock's holders. Disarming leaves the bound too early, never too late. */
+        roti_store(TM3, relaxed, &timers->next_ns, deadline_ns);
+    roti_spin_unlock(&timers->lock);
+}
+
+bool roti_timer_disarm(struct roti_timer *timer)
+{
+    struct roti_timers *timers = timer->timers;
+    roti_spin_lock(&timers->lock);
+    bool removed = roti_wheel_remove(&timers->wheel, &timer->node);
+    roti_spin_unlock(&timers->lock);
+    return removed;
+}
+
+unsigned roti_timers_expire(struct roti_timers *timers, int64_t now_ns, unsigned count_max)
+{
+    unsigned count = 0;
+    bool more = true;
+    while (more) {
+        struct roti_list woken;
+        roti_list_init(&woken);
+        unsigned batch = 0;
+        struct roti_wheel_node *node = NULL;
+        roti_spin_lock(&timers->lock);
+        while (batch < FIRE_BATCH_MAX && count < count_max &&
+               (node = roti_wheel_expire(&timers->wheel, now_ns)) != NULL) {
+            struct roti_timer *timer = roti_container_of(node, struct roti_timer, node);
+            timer->fire(timer, &woken);
+            batch++;
+            count++;
+        }
+        /* [TM4] relaxed: as [TM3]. */
+        roti_store(TM4, relaxed, &timers->next_ns, roti_wheel_next_deadline(&timers->wheel));
+        roti_spin_unlock(&timers->lock);
+        roti_wait_wake_all(&woken);
+        more = node != NULL && count < count_max;
+    }
+    return count;
+}
+
+int64_t roti_timers_next(struct roti_timers *timers)
+{
+    /* [TM5] relaxed: see [TM3]. */
+    return roti_load(TM5, relaxed, &timers->next_ns);
+}
+
+int64_t roti_deadline_after(int64_t now_ns, int64_t delay_ns)
+{
+    if (delay_ns <= 0)
+        return now_ns;
+    return delay_ns < INT64_MAX - now_ns ? now_ns + delay_ns : INT64_MAX;
+}
