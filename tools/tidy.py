@@ -470,9 +470,10 @@ def atomic_labels(project):
     for file, line, label, _ in atomic_sites(project):
         if not re.fullmatch(r"[A-Z]{1,2}\d+[a-z]?", label):
             yield file, line, f"the atomic label '{label}' is not a letter or two and a number"
-        for other, other_line in seen.setdefault(label, []):
-            if other is not file or not never_both(file, line, other_line):
-                yield file, line, f"the label {label} is used in {other.path}:{other_line} already"
+        earlier = [f"{other.path}:{other_line}" for other, other_line in seen.setdefault(label, [])
+                   if other is not file or not never_both(file, line, other_line)]
+        if earlier:
+            yield file, line, f"the label {label} is used in {earlier[0]} already"
         seen[label].append((file, line))
 
 
