@@ -105,6 +105,7 @@ int rota_context_copy_current(struct rota_context **ret_context)
 static struct roti_map *snapshot(struct rota_context *context)
 {
     roti_spin_lock(&context->lock);
+    ROTI_PLAIN_READ(&context->root);
     struct roti_map *root = context->root;
     roti_map_ref(root, 1);
     roti_spin_unlock(&context->lock);
@@ -124,7 +125,7 @@ int rota_context_copy(struct rota_context *context, struct rota_context **ret_co
 struct rota_context *rota_context_ref(struct rota_context *context)
 {
     /* [C7] relaxed: the caller holds a reference. */
-    roti_fetch_add(C7, relaxed, &context->refs, 1U);
+    (void)roti_fetch_add(C7, relaxed, &context->refs, 1U);
     return context;
 }
 
@@ -143,6 +144,7 @@ void rota_context_unref(struct rota_context *context)
     if (!cell_is_alone(context) && roti_fetch_sub(C9, acq_rel, &context->refs, 1U) > 1)
         return;
     struct roti_thread *thread = roti_thread_self();
+    ROTI_PLAIN_WRITE(&context->root);
     struct roti_map *root = context->root;
     cell_free(thread, context);
     roti_credit_give(thread, root);
@@ -277,7 +279,7 @@ void roti_context_task_end(struct roti_context_slot *slot)
      * [C17] relaxed: whether it counts this task does not change meanwhile. */
     if (roti_load(C17, relaxed, &held.cell->state) >= ROTI_CONTEXT_TASK)
         /* [C16] release: pairs with [C12] of the next user. */
-        roti_fetch_sub(C16, release, &held.cell->state, ROTI_CONTEXT_TASK);
+        (void)roti_fetch_sub(C16, release, &held.cell->state, ROTI_CONTEXT_TASK);
     rota_context_unref(held.cell);
 }
 
@@ -316,6 +318,7 @@ static int write_begin(struct roti_thread *thread, struct roti_context_slot *slo
 static void cell_publish(struct rota_context *cell, struct roti_map *root)
 {
     roti_spin_lock(&cell->lock);
+    ROTI_PLAIN_WRITE(&cell->root);
     cell->root = root;
     roti_spin_unlock(&cell->lock);
 }
@@ -330,8 +333,10 @@ int roti_context_put(struct roti_thread *thread, struct roti_context_slot *slot,
     struct roti_map **place = cell != NULL ? &cell->root : &slot->root;
     if (cell == NULL || cell_is_alone(cell)) {
         r = roti_map_assoc(*place, true, var, value, ret_change);
-        if (r == 0)
+        if (r == 0) {
+            ROTI_PLAIN_WRITE(place);
             *place = ret_change->root;
+        }
         return r;
     }
     roti_spin_lock(&cell->lock);
@@ -357,10 +362,12 @@ int roti_context_remove(struct roti_thread *thread, struct roti_context_slot *sl
     r = roti_map_without(*place, alone, var, ret_change);
     if (r < 0)
         return r;
-    if (alone)
-        *place = ret_change->root;
-    else
+    if (!alone) {
         cell_publish(cell, ret_change->root);
+        return 0;
+    }
+    ROTI_PLAIN_WRITE(place);
+    *place = ret_change->root;
     return 0;
 }
 

@@ -11,7 +11,10 @@
 /* The map in force; only for the slot that is current, or of a task that is about to be. */
 static inline struct roti_map *roti_context_current_root(const struct roti_context_slot *slot)
 {
-    return slot->cell != NULL ? slot->cell->root : slot->root;
+    if (slot->cell == NULL)
+        return slot->root;
+    ROTI_PLAIN_READ(&slot->cell->root);
+    return slot->cell->root;
 }
 
 #ifdef __cplusplus

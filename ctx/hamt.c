@@ -113,6 +113,7 @@ void roti_map_entry_share(const struct roti_map_entry *entry)
 
 static void entry_drop(const struct roti_map_entry *entry)
 {
+    ROTI_PLAIN_WRITE(&entry->value);
     if (entry->var == NULL) {
         roti_map_unref(entry->child, 1);
         return;
@@ -140,7 +141,7 @@ void roti_map_ref(struct roti_map *map, uint64_t count)
 {
     /* [HM3] relaxed: the caller holds a reference, through which it saw the node already. */
     if (map != NULL)
-        roti_fetch_add(HM3, relaxed, &map->refs, count);
+        (void)roti_fetch_add(HM3, relaxed, &map->refs, count);
 }
 
 void roti_map_unref(struct roti_map *map, uint64_t count)

@@ -95,6 +95,7 @@ static inline uint32_t roti_map_collision_index(const struct roti_map *node,
 static inline bool roti_map_find(const struct roti_map *map, const struct rota_context_var *var,
                                  void **ret_value)
 {
+    ROTI_PLAIN_READ(&var->hash);
     uint32_t hash = var->hash;
     for (; map != NULL; hash >>= ROTI_MAP_BITS) {
         uint32_t place = roti_map_place(hash, 0);

@@ -83,6 +83,7 @@ void rota_context_var_unref(struct rota_context_var *var)
      * did before the last one frees it. */
     if (roti_fetch_sub(C2, acq_rel, &var->refs, 1U) > 1)
         return;
+    ROTI_PLAIN_WRITE(&var->hash);
     if (var->has_default)
         roti_var_release_value(var, var->default_value);
     roti_free(var, sizeof *var + var->name_size);

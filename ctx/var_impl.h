@@ -26,7 +26,7 @@ static inline void roti_var_ref(struct rota_context_var *var)
 {
     /* [C1] relaxed: whoever adds a reference holds one, so that nothing has to be made visible. */
     if (!var->permanent)
-        roti_fetch_add(C1, relaxed, &var->refs, 1U);
+        (void)roti_fetch_add(C1, relaxed, &var->refs, 1U);
 }
 
 /* Adds or drops a reference to a value of `var`, where the variable counts them. */

@@ -478,7 +478,7 @@ INSTANTIATE_TEST_SUITE_P(Hashes, HamtStressTest,
                                          StressSetting{"Dense", 0x1ffu, 400},
                                          StressSetting{"Colliding", 0xf0000003u, 100},
                                          StressSetting{"Few", 0x1fu, 20}),
-                         [](const auto &info) { return info.param.name; });
+                         [](const auto &setting) { return setting.param.name; });
 
 /* Every k-th allocation failing: unchanged map, -ENOMEM, nothing lost. */
 TEST_F(HamtTest, FailedAllocationChangesNothing)
