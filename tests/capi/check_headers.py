@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """check_headers.py - each public header compiles alone, and exports nothing without a prefix (S1).
 
-    check_headers.py --root <dir> <check> <compiler> [<flag>...]
+    check_headers.py --root <dir> <check> <command>...
 
 <check> is the name of a language standard (c17, c++20, c++23), by which every public header is
 compiled alone and twice over, as strictly as a user may ask for, or `names`, which looks at all
-macros and all file-scope identifiers that the headers define.
+macros and all file-scope identifiers that the headers define, or `symbols`: then the command is
+readelf and a static library, in which what the headers declare, and nothing else, must be visible.
 """
 
 import argparse
@@ -118,6 +119,32 @@ def check_identifiers(root):
     return failures
 
 
+def declared_functions(root):
+    """The functions marked ROTA_API, by name."""
+    functions = {}
+    for header in public_headers(root):
+        code = declarations(header.read_text(encoding="utf-8"))
+        for name in re.findall(r"ROTA_API\b[^;(]*?\b(\w+)\s*\(", code):
+            functions[name] = header.name
+    return functions
+
+
+def check_symbols(root, table):
+    """What is declared is defined, and nothing else is visible; `table` is from readelf -sW."""
+    failures = 0
+    declared = declared_functions(root)
+    symbol = re.compile(r"^\s*\d+:\s+\S+\s+\S+\s+(?:FUNC|OBJECT|TLS|NOTYPE)\s+(?:GLOBAL|WEAK)\s+"
+                        r"(\w+)\s+(?:\[.*\]\s+)?(\d+)\s+(\w+)", re.M)
+    visible = {name for visibility, _, name in symbol.findall(table) if visibility == "DEFAULT"}
+    for name in sorted(visible - set(declared)):
+        failures += 1
+        print(f"{name} is visible, and no public header declares it")
+    for name in sorted(set(declared) - visible):
+        failures += 1
+        print(f"{name} is declared in {declared[name]}, and not defined or not visible")
+    return failures
+
+
 def self_test():
     """A header with every fault is caught in each of them."""
     with tempfile.TemporaryDirectory() as directory:
@@ -130,6 +157,12 @@ def self_test():
             assert compile_alone(root, "c17", ["cc"]) == 1
             assert check_macros(root, ["cc"]) == 1
             assert check_identifiers(root) == 2
+            (rota / "bad.h").write_text("ROTA_API int rota_here(void);\n"
+                                        "ROTA_API int *rota_missing(void);\n", encoding="utf-8")
+            row = "    12: 0000000000000000    42 FUNC    GLOBAL {}    1 {}\n"
+            assert check_symbols(root, row.format("DEFAULT", "rota_here")
+                                 + row.format("HIDDEN", "roti_hidden")
+                                 + row.format("DEFAULT", "roti_shown")) == 2
     print("self-test passed")
     return 0
 
@@ -137,19 +170,23 @@ def self_test():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=pathlib.Path, default=".")
-    parser.add_argument("check", choices=["c17", "c++20", "c++23", "names", "self-test"])
-    parser.add_argument("compiler", nargs="*", default=["cc"])
+    parser.add_argument("check", choices=["c17", "c++20", "c++23", "names", "symbols",
+                                          "self-test"])
+    parser.add_argument("command", nargs="*", default=["cc"])
     arguments = parser.parse_args()
     root = arguments.root.resolve()
     if arguments.check == "self-test":
         return self_test()
     if arguments.check == "names":
-        failures = check_macros(root, arguments.compiler) + check_identifiers(root)
+        failures = check_macros(root, arguments.command) + check_identifiers(root)
+    elif arguments.check == "symbols":
+        readelf, library = arguments.command
+        failures = check_symbols(root, run([readelf, "-sW", library]).stdout)
     else:
         standard = arguments.check
-        if standard == "c++23" and "clang" in arguments.compiler[0]:
+        if standard == "c++23" and "clang" in arguments.command[0]:
             standard = "c++2b"
-        failures = compile_alone(root, standard, arguments.compiler)
+        failures = compile_alone(root, standard, arguments.command)
     headers = len(list(public_headers(root)))
     print(f"{headers} headers, {failures} failures")
     return 1 if failures or not headers else 0
