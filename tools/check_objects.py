@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """check_objects.py - what the compiler made of the rules on thread-local state and on stacks.
 
-    check_objects.py [--objdump <program>] [--readelf <program>] --library <file.a>... [<executable>...]
+    check_objects.py [--objdump <program>] [--readelf <program>] --library <file.a> [<executable>...]
 
 A task may go on on another thread, so that no code of the library but the accessor in
-sched/base/thread.c may reach thread-local storage (H23, H24, H26). The canary of the stack protector
-is the same in all threads and may be read. No object may ask for an executable stack.
+sched/base/thread.c may reach thread-local storage (H23, H24, H26). The canary of the stack
+protector is the same in all threads and may be read. No object may ask for an executable stack.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 ACCESSOR = "thread.c.o"
 CANARY = re.compile(r"%fs:0x28\b")
 
-# x86-64: a segment register; the general models' call. aarch64: the thread pointer, TLS descriptors.
+# x86-64: a segment register; the general models' call. aarch64: the thread pointer, descriptors.
 THREAD_LOCAL = re.compile(r"%[fg]s:|__tls_get_addr|tpidr_el0|tlsdesc|R_\w+_(TLS|GOTTPOFF|TPOFF)\w*")
 
 
@@ -63,7 +63,7 @@ def self_test():
     assert len(list(thread_local_accesses(arm))) == 1
     stack = "  GNU_STACK      0x000000 0x0000 0x0000 0x000000 0x000000 RW{} 0x10\n"
     assert has_executable_stack(stack.format("E")) and not has_executable_stack(stack.format(" "))
-    note = "  [ 9] .note.GNU-stack   PROGBITS        0000000000000000 0000ae 000000 00 {} 0   0  1\n"
+    note = "  [ 9] .note.GNU-stack   PROGBITS        0000000000000000 0000ae 000000 00 {} 0 0 1\n"
     sections = f"\nFile: a.a(good.o)\n{note.format('  ')}\nFile: a.a(bad.o)\n{note.format(' X')}" \
                "\nFile: a.a(none.o)\n"
     assert list(objects_without_stack_note(sections)) == ["a.a(bad.o)", "a.a(none.o)"]

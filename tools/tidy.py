@@ -421,7 +421,7 @@ def defined_functions(project):
 
 @rule
 def sweep_table(project):
-    """Each function that suspends is swept: cancelled at every suspension, out of memory at each."""
+    """Each function that suspends is swept: cancelled, and out of memory, wherever it may be."""
     table = project.by_path.get(SWEEP_TABLE)
     listed = set(re.findall(r"\brota_\w+", table.code)) if table else set()
     defined = defined_functions(project)
