@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """check_objects.py - what the compiler made of the rules on thread-local state and on stacks.
 
-    check_objects.py [--objdump <program>] [--readelf <program>] --library <file.a> [<executable>...]
+    check_objects.py [--objdump <program>] [--readelf <program>] --library <file.a> [<program>...]
 
 A task may go on on another thread, so that no code of the library but the accessor in
 sched/base/thread.c may reach thread-local storage (H23, H24, H26). The canary of the stack
