@@ -374,6 +374,8 @@ static void turn(struct roti_worker *worker)
     run_ring(worker);
     if (worker->index == 0 && roti_pool_phase(pool) == ROTI_DRAINING_PHASE)
         roti_pool_supervise(pool);
+    if (roti_pool_phase(pool) >= ROTI_STOPPING_PHASE)
+        return;
     if (has_own_work(worker) || worker->driver->timers_due(worker->loop)) {
         if (worker->driver->timers_due(worker->loop))
             poll_now(worker);
