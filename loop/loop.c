@@ -150,7 +150,7 @@ struct rota_loop *rota_task_get_loop(const struct rota_task *task)
     return (struct rota_loop *)worker->loop;
 }
 
-int rota_loop_counters(const struct rota_loop *loop, struct rota_loop_counters *ret_counters)
+int rota_loop_counters(const struct rota_loop *loop, struct rota_counters *ret_counters)
 {
     if (loop == NULL || ret_counters == NULL)
         return -EINVAL;

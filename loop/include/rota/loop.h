@@ -241,7 +241,7 @@ ROTA_API int rota_loop_set_exception_handler(struct rota_loop *loop, rota_except
 ROTA_API void rota_default_exception_handler(const struct rota_error_info *info);
 
 /* What one loop has done since it started. Each figure only grows. */
-struct rota_loop_counters {
+struct rota_counters {
     uint64_t turns;          /* turns of the loop */
     uint64_t switches;       /* steps of tasks */
     uint64_t callbacks;      /* callbacks run */
@@ -267,7 +267,7 @@ struct rota_loop_counters {
  * Ownership: *ret_counters is the caller's.
  */
 ROTA_API int rota_loop_counters(const struct rota_loop *loop,
-                                struct rota_loop_counters *ret_counters);
+                                struct rota_counters *ret_counters);
 
 /*
  * Print every task of the calling thread's runtime: name, loop, state, what it waits for, who woke it
