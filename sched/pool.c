@@ -269,24 +269,30 @@ static void block_signals(sigset_t *ret_old)
     pthread_sigmask(SIG_SETMASK, &all, ret_old);
 }
 
+/* One worker's thread. 0, -EAGAIN, or -ENOMEM where a test has memory fail. */
+static int start_thread(struct roti_worker *worker)
+{
+    if (!roti_alloc_permitted(ROTI_STACK_SIZE_DEFAULT))
+        return -ENOMEM;
+    return -pthread_create(&worker->thread, NULL, worker_thread, worker);
+}
+
 /* Starts the threads of workers 1 and up, and waits until each has entered its loop. *ret_started
  * counts the threads to join, worker 0 as one. */
 static int start_threads(struct roti_pool *pool, unsigned *ret_started)
 {
     sigset_t old;
     unsigned started = 1;
+    int r = 0;
     block_signals(&old);
-    while (started < pool->worker_count && roti_alloc_permitted(ROTI_STACK_SIZE_DEFAULT) &&
-           pthread_create(&pool->workers[started]->thread, NULL, worker_thread,
-                          pool->workers[started]) == 0)
+    while (started < pool->worker_count && (r = start_thread(pool->workers[started])) == 0)
         started++;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     for (unsigned i = 1; i < started; i++)
         while (sem_wait(&pool->entered) != 0)
             ; /* interrupted by a signal */
     *ret_started = started;
-    int r = roti_load(PL13, relaxed, &pool->enter_error);
-    return r == 0 && started < pool->worker_count ? -EAGAIN : r;
+    return r < 0 ? r : roti_load(PL13, relaxed, &pool->enter_error);
 }
 
 /* ---- The run ----------------------------------------------------------------------------------- */
@@ -355,6 +361,7 @@ int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
     pool->main_arg = arg;
     pool->shutdown_timeout_ns = shutdown_timeout_ns;
     roti_dekker_init();
+    roti_overflow_set_describe(roti_task_describe);
     int r = roti_fork_watch();
     if (r == 0)
         r = worker_enter(pool->workers[0]);

@@ -143,6 +143,20 @@ void roti_task_visit(struct roti_pool *pool, bool internal,
     }
 }
 
+/* ---- Overflow ---- */
+
+/* In a signal handler on a thread whose stack has overflowed: no lock, so the name is a risk that is
+ * taken. */
+void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size)
+{
+    const struct rota_task *task = stack->owner;
+    if (task == NULL)
+        snprintf(buf, size, "without a task");
+    else
+        snprintf(buf, size, "%llu [%s], spawned at %p", (unsigned long long)task->id,
+                 task->name != NULL ? task->name : "", task->frame->spawned_at);
+}
+
 /* ---- Names ------------------------------------------------------------------------------------- */
 
 int roti_task_name_copy(char **ret_name, const char *name)

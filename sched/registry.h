@@ -25,6 +25,9 @@ void roti_task_slot_put(struct roti_worker *worker, struct rota_task *task);
 /* Makes a filled slot a task: number, generation, state QUEUED, `refs` references. */
 void roti_task_publish(struct rota_task *task, uint32_t flags, uint32_t refs);
 
+/* Which task runs on a stack, for the report of its overflow: roti_overflow_describe_fn. */
+void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size);
+
 /* Tells the report hook of a failure. */
 void roti_task_report(const char *text, struct rota_task *task, int status);
 

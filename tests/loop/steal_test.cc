@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * steal_test.cc - work reaches idle loops, blocked loops lose theirs, nothing is lost (B-Z01, H08,
+ * H10, A09).
+ */
+#include <cerrno>
+#include <chrono>
+#include <random>
+#include <rota/error.h>
+#include <rota/future.h>
+#include <set>
+#include <thread>
+
+#include "tests/loop/run_loops.h"
+
+namespace {
+
+using loops::eventually;
+using loops::Tasks;
+
+rota_counters total(rota_runtime *runtime)
+{
+    rota_counters sum{};
+    for (int i = 0; i < rota_runtime_loop_count(runtime); i++) {
+        rota_counters one{};
+        EXPECT_EQ(0, rota_loop_counters(rota_runtime_loop(runtime, i), &one));
+        sum.switches += one.switches;
+        sum.tasks_stolen += one.tasks_stolen;
+        sum.migrations += one.migrations;
+        sum.spawned += one.spawned;
+        sum.finished += one.finished;
+        sum.parks += one.parks;
+    }
+    return sum;
+}
+
+void burn(std::chrono::microseconds time)
+{
+    auto end = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < end)
+        ;
+}
+
+/* B-Z01: tasks that burn CPU on one loop spread over the idle ones. */
+TEST(Steal, BurningTasksSpread)
+{
+    EXPECT_EQ(0, loops::run(4, [] {
+                  Tasks tasks;
+                  std::mutex mutex;
+                  std::set<int> seen;
+                  for (int i = 0; i < 64; i++)
+                      tasks.spawn([&] {
+                          burn(std::chrono::milliseconds(2));
+                          std::lock_guard lock(mutex);
+                          seen.insert(rota_loop_index(rota_running_loop()));
+                          return 0;
+                      });
+                  tasks.join();
+                  EXPECT_EQ(4U, seen.size());
+                  return 0;
+              }));
+}
+
+/* The ready tasks of a loop that a task keeps for itself run elsewhere. */
+TEST(Steal, ABlockedLoopLosesItsReadyTasks)
+{
+    EXPECT_EQ(0, loops::run(2, [] {
+                  static std::atomic<int> ran;
+                  ran = 0;
+                  for (int i = 0; i < 300; i++) /* more than the ring holds */
+                      EXPECT_EQ(0, rota_task_spawn(
+                                       nullptr,
+                                       [](void *) {
+                                           ran++;
+                                           return 0;
+                                       },
+                                       nullptr, nullptr));
+                  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+                  while (ran < 300 && std::chrono::steady_clock::now() < end)
+                      ; /* never suspends */
+                  EXPECT_EQ(300, ran);
+                  return 0;
+              }));
+}
+
+/* A post to an unpinned task's loop that is blocked reaches the task all the same. */
+TEST(Steal, AForeignWakeReachesATaskOfABlockedLoop)
+{
+    EXPECT_EQ(0, loops::run(2, [] {
+                  for (std::int64_t i = 0; i < support::scale(200); i++) {
+                      rota_future *future = nullptr;
+                      EXPECT_EQ(0, rota_future_create(&future, nullptr));
+                      std::atomic<bool> waiting{false}, woken{false};
+                      Tasks tasks;
+                      tasks.spawn([&] {
+                          waiting = true;
+                          int r = rota_future_await(future, nullptr);
+                          woken = true;
+                          return r;
+                      });
+                      EXPECT_TRUE(eventually([&] { return waiting.load(); }));
+                      std::thread thread(
+                          [&] { EXPECT_EQ(0, rota_future_set_result(future, nullptr)); });
+                      auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+                      while (!woken && std::chrono::steady_clock::now() < end)
+                          ; /* this loop is blocked; the task may have been waiting on it */
+                      EXPECT_TRUE(woken);
+                      thread.join();
+                      EXPECT_EQ(0, tasks.join()[0]);
+                      rota_future_unref(future);
+                  }
+                  return 0;
+              }));
+}
+
+/* A09: park and unpark, task against task over loops; a lost wake would hang here. */
+TEST(Steal, ParkAndUnparkPairs)
+{
+    support::allow_seconds(120);
+    for (unsigned count : {2U, 4U, 8U})
+        EXPECT_EQ(0, loops::run(count, [] {
+                      Tasks tasks;
+                      struct Pair {
+                          std::atomic<rota_future *> ball{nullptr};
+                      };
+                      std::vector<Pair> pairs(8);
+                      std::int64_t rounds = support::scale(2000);
+                      for (auto &pair : pairs) {
+                          auto side = [&pair, rounds](bool serves) {
+                              for (std::int64_t i = 0; i < rounds; i++) {
+                                  if (serves) {
+                                      rota_future *future = nullptr;
+                                      if (rota_future_create(&future, nullptr) != 0)
+                                          return -1;
+                                      rota_future_ref(future);
+                                      rota_future *none = nullptr;
+                                      while (!pair.ball.compare_exchange_weak(none, future)) {
+                                          none = nullptr;
+                                          if (rota_yield() != 0)
+                                              return -2;
+                                      }
+                                      if (rota_future_await(future, nullptr) != 0)
+                                          return -3;
+                                      rota_future_unref(future);
+                                  } else {
+                                      rota_future *future;
+                                      while ((future = pair.ball.exchange(nullptr)) == nullptr)
+                                          if (rota_yield() != 0)
+                                              return -4;
+                                      if (rota_future_set_result(future, nullptr) != 0)
+                                          return -5;
+                                      rota_future_unref(future);
+                                  }
+                              }
+                              return 0;
+                          };
+                          tasks.spawn([side] { return side(true); });
+                          tasks.spawn([side] { return side(false); });
+                      }
+                      for (int status : tasks.join())
+                          EXPECT_EQ(0, status);
+                      return 0;
+                  }));
+}
+
+/* Everything asleep, then one wake from outside, again and again: none is lost (H08). */
+TEST(Steal, WakesFromOutsideFindASleepingRuntime)
+{
+    support::allow_seconds(120);
+    EXPECT_EQ(0, loops::run(4, [] {
+                  std::atomic<rota_future *> slot{nullptr};
+                  std::atomic<bool> stop{false};
+                  std::thread waker([&] {
+                      std::mt19937 random(7);
+                      while (!stop) {
+                          rota_future *future = slot.exchange(nullptr);
+                          if (future == nullptr) {
+                              std::this_thread::yield();
+                              continue;
+                          }
+                          burn(std::chrono::microseconds(random() % 60));
+                          rota_future_set_result(future, nullptr);
+                          rota_future_unref(future);
+                      }
+                  });
+                  for (std::int64_t i = 0; i < support::scale(3000); i++) {
+                      rota_future *future = nullptr;
+                      EXPECT_EQ(0, rota_future_create(&future, nullptr));
+                      slot = rota_future_ref(future);
+                      EXPECT_EQ(0, rota_future_await(future, nullptr));
+                      rota_future_unref(future);
+                  }
+                  stop = true;
+                  waker.join();
+                  return 0;
+              }));
+}
+
+/* Spawned and finished agree, whatever was stolen in between. */
+TEST(Steal, AccountsAgree)
+{
+    EXPECT_EQ(0, loops::run(4, [] {
+                  Tasks tasks;
+                  for (int i = 0; i < 500; i++)
+                      tasks.spawn([] {
+                          for (int step = 0; step < 20; step++)
+                              if ((step % 7 == 0 ? rota_sleep(20 * ROTA_US) : rota_yield()) != 0)
+                                  return -1;
+                          return 0;
+                      });
+                  for (int status : tasks.join())
+                      EXPECT_EQ(0, status);
+                  EXPECT_TRUE(eventually([] {
+                      rota_counters sum = total(rota_running_runtime());
+                      return sum.spawned == sum.finished + 1; /* this task */
+                  }));
+                  EXPECT_GE(total(rota_running_runtime()).switches, 500U * 20U);
+                  return 0;
+              }));
+}
+
+/* An idle runtime sleeps: it does not turn, and is not woken (A25 in small). */
+TEST(Steal, IdleLoopsSleep)
+{
+    EXPECT_EQ(0, loops::run(4, [] {
+                  EXPECT_EQ(0, rota_sleep(20 * ROTA_MS));
+                  rota_counters before = total(rota_running_runtime());
+                  EXPECT_EQ(0, rota_sleep(300 * ROTA_MS));
+                  rota_counters after = total(rota_running_runtime());
+                  EXPECT_LE(after.parks - before.parks, 8U);
+                  return 0;
+              }));
+}
+
+} // namespace
