@@ -55,8 +55,7 @@ static uint64_t next_id(struct roti_thread *thread)
     return thread->context_id_next++;
 }
 
-/* An object with one reference to it and an empty map; NULL when memory is exhausted. */
-static struct rota_context *cell_create(struct roti_thread *thread)
+struct rota_context *roti_context_cell_create(struct roti_thread *thread)
 {
     struct rota_context *cell = thread->context_spare;
     thread->context_spare = NULL;
@@ -82,7 +81,7 @@ static void cell_free(struct roti_thread *thread, struct rota_context *cell)
 
 int rota_context_create(struct rota_context **ret_context)
 {
-    struct rota_context *cell = cell_create(roti_thread_self());
+    struct rota_context *cell = roti_context_cell_create(roti_thread_self());
     if (cell == NULL)
         return -ENOMEM;
     *ret_context = cell;
@@ -92,7 +91,7 @@ int rota_context_create(struct rota_context **ret_context)
 int rota_context_copy_current(struct rota_context **ret_context)
 {
     struct roti_thread *thread = roti_thread_self();
-    struct rota_context *cell = cell_create(thread);
+    struct rota_context *cell = roti_context_cell_create(thread);
     if (cell == NULL)
         return -ENOMEM;
     cell->root = roti_context_current_root(thread->context);
@@ -114,7 +113,7 @@ static struct roti_map *snapshot(struct rota_context *context)
 
 int rota_context_copy(struct rota_context *context, struct rota_context **ret_context)
 {
-    struct rota_context *cell = cell_create(roti_thread_self());
+    struct rota_context *cell = roti_context_cell_create(roti_thread_self());
     if (cell == NULL)
         return -ENOMEM;
     cell->root = snapshot(context);
@@ -129,19 +128,12 @@ struct rota_context *rota_context_ref(struct rota_context *context)
     return context;
 }
 
-/* Whether the caller's reference is the only one, so that nobody else can look into the object. */
-static bool cell_is_alone(struct rota_context *cell)
-{
-    /* [C8] acquire: pairs with [C9]; what former holders did with the object is over. */
-    return roti_load(C8, acquire, &cell->refs) == 1;
-}
-
 void rota_context_unref(struct rota_context *context)
 {
     if (context == NULL)
         return;
     /* [C9] acq_rel: release for [C8] and for the last holder, acquire for being that one. */
-    if (!cell_is_alone(context) && roti_fetch_sub(C9, acq_rel, &context->refs, 1U) > 1)
+    if (!roti_context_is_alone(context) && roti_fetch_sub(C9, acq_rel, &context->refs, 1U) > 1)
         return;
     struct roti_thread *thread = roti_thread_self();
     ROTI_PLAIN_WRITE(&context->root);
@@ -286,89 +278,6 @@ void roti_context_task_end(struct roti_context_slot *slot)
 void roti_context_park(struct roti_thread *thread)
 {
     roti_credit_return(thread);
-}
-
-/* ---- Writing the current context ---- */
-
-int roti_context_make_cell(struct roti_thread *thread, struct roti_context_slot *slot)
-{
-    if (slot->cell != NULL)
-        return 0;
-    if (slot == &thread->top && !roti_credit_guard(thread))
-        return -ENOMEM;
-    struct rota_context *cell = cell_create(thread);
-    if (cell == NULL)
-        return -ENOMEM;
-    /* [C18] relaxed: only this slot knows the object, and entered it. */
-    roti_store(C18, relaxed, &cell->state, ROTI_CONTEXT_ENTERED);
-    cell->root = slot->root;
-    *slot = (struct roti_context_slot){.cell = cell, .root = NULL};
-    return 0;
-}
-
-/* Prepares a write: whoever owns the root alone should find its count to be one. */
-static int write_begin(struct roti_thread *thread, struct roti_context_slot *slot)
-{
-    if (slot == &thread->top && !roti_credit_guard(thread))
-        return -ENOMEM;
-    roti_credit_forget(thread, roti_context_current_root(slot));
-    return 0;
-}
-
-static void cell_publish(struct rota_context *cell, struct roti_map *root)
-{
-    roti_spin_lock(&cell->lock);
-    ROTI_PLAIN_WRITE(&cell->root);
-    cell->root = root;
-    roti_spin_unlock(&cell->lock);
-}
-
-int roti_context_put(struct roti_thread *thread, struct roti_context_slot *slot,
-                     struct rota_context_var *var, void *value, struct roti_map_change *ret_change)
-{
-    int r = write_begin(thread, slot);
-    if (r < 0)
-        return r;
-    struct rota_context *cell = slot->cell;
-    struct roti_map **place = cell != NULL ? &cell->root : &slot->root;
-    if (cell == NULL || cell_is_alone(cell)) {
-        r = roti_map_assoc(*place, true, var, value, ret_change);
-        if (r == 0) {
-            ROTI_PLAIN_WRITE(place);
-            *place = ret_change->root;
-        }
-        return r;
-    }
-    roti_spin_lock(&cell->lock);
-    bool replaced = roti_map_replace(cell->root, var, value, ret_change);
-    roti_spin_unlock(&cell->lock);
-    if (replaced)
-        return 0;
-    r = roti_map_assoc(cell->root, false, var, value, ret_change);
-    if (r == 0)
-        cell_publish(cell, ret_change->root);
-    return r;
-}
-
-int roti_context_remove(struct roti_thread *thread, struct roti_context_slot *slot,
-                        struct rota_context_var *var, struct roti_map_change *ret_change)
-{
-    int r = write_begin(thread, slot);
-    if (r < 0)
-        return r;
-    struct rota_context *cell = slot->cell;
-    struct roti_map **place = cell != NULL ? &cell->root : &slot->root;
-    bool alone = cell == NULL || cell_is_alone(cell);
-    r = roti_map_without(*place, alone, var, ret_change);
-    if (r < 0)
-        return r;
-    if (!alone) {
-        cell_publish(cell, ret_change->root);
-        return 0;
-    }
-    ROTI_PLAIN_WRITE(place);
-    *place = ret_change->root;
-    return 0;
 }
 
 /* ---- Reading an object ---- */

@@ -17,9 +17,19 @@ static inline struct roti_map *roti_context_current_root(const struct roti_conte
     return slot->cell->root;
 }
 
+/* Whether the caller's reference is the only one, so that nobody else can look into the object. */
+static inline bool roti_context_is_alone(struct rota_context *cell)
+{
+    /* [C8] acquire: pairs with [C9]; what former holders did with the object is over. */
+    return roti_load(C8, acquire, &cell->refs) == 1;
+}
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* An object with one reference to it and an empty map; NULL when memory is exhausted. */
+struct rota_context *roti_context_cell_create(struct roti_thread *thread);
 
 /* Makes the plain context of `slot` an object, entered by it; 0 if it is one, or -ENOMEM. */
 int roti_context_make_cell(struct roti_thread *thread, struct roti_context_slot *slot);
