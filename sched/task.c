@@ -169,7 +169,10 @@ int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
     roti_task_publish(task, spawn->flags, ret_task != NULL ? 2 : 1);
     if (ret_task != NULL)
         *ret_task = task;
-    roti_task_enqueue(task);
+    if (here)
+        roti_task_enqueue(task);
+    else
+        roti_task_enqueue_away(task);
     return 0;
 }
 

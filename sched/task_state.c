@@ -76,6 +76,8 @@ bool roti_state_begin(roti_word *word, uint64_t flags)
     for (;;) {
         ROTI_ASSERT(roti_word_state(from) == ROTI_RUNNING);
         bool deliver = roti_word_undelivered(from) > 0 && (flags & ROTI_ABSORBS) == 0;
+        if (deliver && (flags & ROTI_KEEPS) != 0)
+            return false;
         uint64_t to = deliver ? delivered(from & ~UNDELIVERED_MASK)
                               : (with_state(from, ROTI_PARKING) &
                                  ~(ROTI_WAIT_FLAGS | ROTI_WINNER_MASK)) |

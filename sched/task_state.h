@@ -52,7 +52,8 @@ enum roti_state {
 #define ROTI_STATE_MASK UINT64_C(0x0f)
 #define ROTI_FORWARDS UINT64_C(0x10) /* waits for another task: a cancel goes to that one */
 #define ROTI_ABSORBS UINT64_C(0x20)  /* this wait takes requests without being woken by them */
-#define ROTI_WAIT_FLAGS (ROTI_FORWARDS | ROTI_ABSORBS)
+#define ROTI_KEEPS UINT64_C(0x40)   /* a request ends this wait, and stays undelivered */
+#define ROTI_WAIT_FLAGS (ROTI_FORWARDS | ROTI_ABSORBS | ROTI_KEEPS)
 #define ROTI_WINNER_SHIFT 8 /* 8 bits: index of the wait that won */
 #define ROTI_WINNER_MASK (UINT64_C(0xff) << ROTI_WINNER_SHIFT)
 #define ROTI_REQUESTS_SHIFT 16    /* 16 bits, saturating */
@@ -116,7 +117,8 @@ void roti_state_requeue(roti_word *word);
 
 /*
  * RUNNING -> PARKING with `flags` of ROTI_WAIT_FLAGS, winner none. False, and the state stays
- * RUNNING, when a cancellation is undelivered and the wait does not absorb it: it is delivered now.
+ * RUNNING, when a cancellation is undelivered and the wait does not absorb it: it is delivered now,
+ * unless the wait keeps it.
  */
 bool roti_state_begin(roti_word *word, uint64_t flags);
 

@@ -58,10 +58,12 @@ int roti_wait_suspend(void)
         roti_task_switch_out(task, ROTI_SWITCH_PARK);
     task->frame->wait = NULL;
     /* [WT1] relaxed: the claim was ordered before this by the transition to RUNNING. */
-    unsigned winner = roti_word_winner(roti_load(WT1, relaxed, &task->word));
+    uint64_t word = roti_load(WT1, relaxed, &task->word);
+    unsigned winner = roti_word_winner(word);
     if (winner != ROTI_WINNER_CANCEL)
         return (int)winner;
-    (void)roti_state_deliver(&task->word); /* an uncancel may have come between: woken all the same */
+    if ((word & ROTI_KEEPS) == 0)
+        (void)roti_state_deliver(&task->word); /* an uncancel may have come: woken all the same */
     return -ECANCELED;
 }
 

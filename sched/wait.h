@@ -80,9 +80,10 @@ void roti_wait_init(struct roti_wait *wait, enum roti_wait_kind kind, const void
 
 /*
  * Announces a suspension of the current task. 0; -ECANCELED when a request was pending and `flags`
- * (of ROTI_WAIT_FLAGS) do not absorb it: it is delivered now; ROTA_ENOTASK outside a task or on the
- * loop's stack. May be called under one object's lock. After 0 exactly one of roti_wait_suspend()
- * and roti_wait_abandon() follows.
+ * (of ROTI_WAIT_FLAGS) do not absorb it: it is delivered now, but with ROTI_KEEPS it stays
+ * undelivered, for a call that has done its work and only waits to slow its caller down;
+ * ROTA_ENOTASK outside a task or on the loop's stack. May be called under one object's lock. After
+ * 0 exactly one of roti_wait_suspend() and roti_wait_abandon() follows.
  */
 int roti_wait_begin(uint64_t flags);
 
