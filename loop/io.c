@@ -62,7 +62,7 @@ static void io_free(struct roti_io *io)
     rota_loop_unref(loop);
 }
 
-int roti_io_open(struct roti_io **ret_io, int fd, struct rota_loop *loop)
+static int io_open(struct roti_io **ret_io, int fd, struct rota_loop *loop, bool shared)
 {
     /* [IO1] acquire: pairs with the store that closes the loop. */
     if (roti_load(IO1, acquire, &loop->closed))
@@ -81,7 +81,7 @@ int roti_io_open(struct roti_io **ret_io, int fd, struct rota_loop *loop)
     roti_store(IO3, relaxed, &io->users, 1U);
     roti_readiness_open(&io->readiness,
                         ROTI_READY_READ | ROTI_READY_WRITE | (is_tcp(fd) ? ROTI_READY_DRAINS : 0));
-    int r = loop->poller.ops->add(&loop->poller, io);
+    int r = loop->poller.ops->add(&loop->poller, io, shared);
     if (r < 0) {
         struct roti_list woken;
         roti_list_init(&woken);
@@ -91,6 +91,16 @@ int roti_io_open(struct roti_io **ret_io, int fd, struct rota_loop *loop)
     }
     *ret_io = io;
     return 0;
+}
+
+int roti_io_open(struct roti_io **ret_io, int fd, struct rota_loop *loop)
+{
+    return io_open(ret_io, fd, loop, false);
+}
+
+int roti_io_open_shared(struct roti_io **ret_io, int fd, struct rota_loop *loop)
+{
+    return io_open(ret_io, fd, loop, true);
 }
 
 void roti_io_close(struct roti_io *io)
@@ -312,4 +322,14 @@ int roti_io_wait_writable(struct roti_io *io)
 {
     return (int)perform(
         io, &(struct roti_operation){.kind = ROTI_OPERATION_WRITABLE, .may_suspend = true});
+}
+
+int roti_io_shutdown(struct roti_io *io, int how)
+{
+    int r = roti_io_enter(io);
+    if (r < 0)
+        return r;
+    r = roti_sys_shutdown(io->fd, how);
+    roti_io_leave(io);
+    return r;
 }

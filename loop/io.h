@@ -38,6 +38,10 @@ extern "C" {
  */
 int roti_io_open(struct roti_io **ret_io, int fd, struct rota_loop *loop);
 
+/* The same for a listening socket of which each of several loops opens a descriptor of its own
+ * (dup): a new connection is announced to one of them that sleeps, or else to all. */
+int roti_io_open_shared(struct roti_io **ret_io, int fd, struct rota_loop *loop);
+
 /*
  * Deregisters, then closes the descriptor. Waiters are woken with ROTA_ECLOSED. Idempotent through
  * the reference: the object goes with its last reference. Does not suspend.
@@ -88,6 +92,10 @@ ssize_t roti_io_try_recv(struct roti_io *io, void *buffer, size_t size, int flag
 ssize_t roti_io_try_send(struct roti_io *io, const void *data, size_t size, int flags);
 ssize_t roti_io_try_sendmsg(struct roti_io *io, const struct msghdr *message, int flags);
 int roti_io_try_accept(struct roti_io *io, struct sockaddr_storage *ret_peer, socklen_t *ret_size);
+
+/* Ends one direction of a connection, or both (SHUT_RD, SHUT_WR, SHUT_RDWR). 0, ROTA_ECLOSED, or the
+ * kernel's error. Any context. */
+int roti_io_shutdown(struct roti_io *io, int how);
 
 /* Gives lent memory back to the pool of the current loop. Any thread; `lent` is emptied. */
 void roti_lent_return(struct roti_lent *lent);

@@ -64,11 +64,12 @@ static void epoll_wake(struct roti_poller *poller)
         roti_sys_read(poller->wake_fd, &count, sizeof count);
 }
 
-static int epoll_add(struct roti_poller *poller, struct roti_io *io)
+/* The kernel takes EPOLLEXCLUSIVE with few other flags, which are all that a listener needs. */
+static int epoll_add(struct roti_poller *poller, struct roti_io *io, bool shared)
 {
-    return roti_sys_epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, io->fd,
-                              EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
-                              roti_io_token(io));
+    uint32_t events = shared ? EPOLLIN | EPOLLET | EPOLLEXCLUSIVE
+                             : EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+    return roti_sys_epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, io->fd, events, roti_io_token(io));
 }
 
 static void epoll_remove(struct roti_poller *poller, struct roti_io *io)

@@ -7,8 +7,10 @@
 #include "sched/base/atomic.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -154,6 +156,63 @@ WRAPPER int roti_sys_getsockopt(int fd, int level, int name, int *ret_value)
     if (r == 0)
         *ret_value = value;
     return r;
+}
+
+WRAPPER int roti_sys_socket(int family)
+{
+    return (int)CALL(socket, socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+WRAPPER int roti_sys_bind(int fd, const struct sockaddr *addr, socklen_t size)
+{
+    return (int)CALL(bind, bind(fd, addr, size));
+}
+
+WRAPPER int roti_sys_listen(int fd, int backlog)
+{
+    return (int)CALL(listen, listen(fd, backlog));
+}
+
+WRAPPER int roti_sys_setsockopt(int fd, int level, int name, int value)
+{
+    return (int)CALL(setsockopt, setsockopt(fd, level, name, &value, sizeof value));
+}
+
+WRAPPER int roti_sys_getsockname(int fd, struct sockaddr_storage *addr, socklen_t *ret_size)
+{
+    *ret_size = sizeof *addr;
+    return (int)CALL(getsockname, getsockname(fd, (struct sockaddr *)addr, ret_size));
+}
+
+WRAPPER int roti_sys_getpeername(int fd, struct sockaddr_storage *addr, socklen_t *ret_size)
+{
+    *ret_size = sizeof *addr;
+    return (int)CALL(getpeername, getpeername(fd, (struct sockaddr *)addr, ret_size));
+}
+
+WRAPPER int roti_sys_shutdown(int fd, int how)
+{
+    return (int)CALL(shutdown, shutdown(fd, how));
+}
+
+WRAPPER int roti_sys_dup(int fd)
+{
+    return (int)CALL(dup, fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+WRAPPER int roti_sys_open_null(void)
+{
+    return (int)CALL_AGAIN(open, open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+WRAPPER int roti_sys_stat(const char *path, struct stat *ret_stat)
+{
+    return (int)CALL(stat, lstat(path, ret_stat));
+}
+
+WRAPPER int roti_sys_unlink(const char *path)
+{
+    return (int)CALL(unlink, unlink(path));
 }
 
 WRAPPER int roti_sys_socketpair(int ret_fds[2])

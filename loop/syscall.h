@@ -35,7 +35,18 @@
     X(accept4)                                                                                     \
     X(connect)                                                                                     \
     X(getsockopt)                                                                                  \
-    X(socketpair)
+    X(socketpair)                                                                                  \
+    X(socket)                                                                                      \
+    X(bind)                                                                                        \
+    X(listen)                                                                                      \
+    X(setsockopt)                                                                                  \
+    X(getsockname)                                                                                 \
+    X(getpeername)                                                                                 \
+    X(shutdown)                                                                                    \
+    X(dup)                                                                                         \
+    X(open)                                                                                        \
+    X(stat)                                                                                        \
+    X(unlink)
 
 enum roti_syscall {
 #define ROTI_SYSCALL_ENUM(name) ROTI_SYSCALL_##name,
@@ -84,6 +95,30 @@ int roti_sys_connect(int fd, const struct sockaddr *addr, socklen_t size);
 
 /* An option whose value is an int. */
 int roti_sys_getsockopt(int fd, int level, int name, int *ret_value);
+
+/* A stream socket. */
+int roti_sys_socket(int family);
+
+int roti_sys_bind(int fd, const struct sockaddr *addr, socklen_t size);
+int roti_sys_listen(int fd, int backlog);
+int roti_sys_setsockopt(int fd, int level, int name, int value);
+
+/* The local address, and the peer's: the size that the kernel reports. */
+int roti_sys_getsockname(int fd, struct sockaddr_storage *addr, socklen_t *ret_size);
+int roti_sys_getpeername(int fd, struct sockaddr_storage *addr, socklen_t *ret_size);
+
+int roti_sys_shutdown(int fd, int how);
+
+/* Another descriptor of the same file. */
+int roti_sys_dup(int fd);
+
+/* A descriptor that is good for nothing but to be closed: one number kept in reserve. */
+int roti_sys_open_null(void);
+
+/* What a path names, itself where it is a symbolic link; and away with it. */
+struct stat;
+int roti_sys_stat(const char *path, struct stat *ret_stat);
+int roti_sys_unlink(const char *path);
 
 /* Two connected stream sockets. */
 int roti_sys_socketpair(int ret_fds[2]);
