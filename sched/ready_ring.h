@@ -4,16 +4,15 @@
  *
  * Concept.    A bounded ring. The owner appends at the tail; owner and thieves take the oldest at
  *             the head, the owner one at a time, a thief up to half, each claiming by one
- *             compare-and-swap of the head. What does not fit goes to an overflow list under a lock;
- *             while that holds anything, all pushes go there, so order is kept. The owner refills
- *             half a ring from it; thieves take from it when the ring is empty.
- * Rejected.   Chase-Lev, last in first out for the owner: a server's tasks would starve oldest
- *             first; and a deque that grows must keep its old arrays. A queue shared by all loops:
- *             one contended line for every wake.
- * Invariants. I1 head <= tail <= head + capacity, as the owner sees them.
- *             I2 A slot in [head, tail) is not written until head has passed it.
- *             I3 Both counters are 64 bits and only grow: no ABA.
- * Threads.    push, pop: the owner. steal, empty: any.
+ *             compare-and-swap of the head. What does not fit goes to an overflow list under a
+ * lock; while that holds anything, all pushes go there, so order is kept. The owner refills half a
+ * ring from it; thieves take from it when the ring is empty. Rejected.   Chase-Lev, last in first
+ * out for the owner: a server's tasks would starve oldest first; and a deque that grows must keep
+ * its old arrays. A queue shared by all loops: one contended line for every wake. Invariants. I1
+ * head <= tail <= head + capacity, as the owner sees them. I2 A slot in [head, tail) is not written
+ * until head has passed it. I3 Both counters are 64 bits and only grow: no ABA. I4 An item is in
+ * the ring or in the list at every moment until it is taken. Threads.    push, pop: the owner.
+ * steal, empty: any.
  */
 #ifndef ROTI_READY_RING_H
 #define ROTI_READY_RING_H
@@ -36,8 +35,8 @@
 #define ROTI_STEAL_LOST (-1)
 
 struct roti_ring {
-    alignas(ROTI_CACHE_LINE) _Atomic(uint64_t) head; /* the oldest; any thread, by CAS */
-    alignas(ROTI_CACHE_LINE) _Atomic(uint64_t) tail; /* owner writes, any thread reads */
+    alignas(ROTI_CACHE_LINE) _Atomic(uint64_t) head;      /* the oldest; any thread, by CAS */
+    alignas(ROTI_CACHE_LINE) _Atomic(uint64_t) tail;      /* owner writes, any thread reads */
     _Atomic(struct roti_link *) slot[ROTI_RING_CAPACITY]; /* owner writes, any thread reads */
     alignas(ROTI_CACHE_LINE) struct roti_spin overflow_lock;
     _Atomic(uint64_t) overflow_count; /* written under overflow_lock, read by any */
