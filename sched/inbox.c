@@ -35,10 +35,10 @@ enum roti_push roti_inbox_push(_Atomic(struct roti_link *) *list, struct roti_li
 
 bool roti_inbox_notify(struct roti_inbox *inbox)
 {
-    /* [I6] acq_rel: pairs with itself in [I9] and [I10]. Release: the push before it is visible to an
-     * owner whose park fails. All changes of the state are read-modify-writes, so this one comes
-     * either before the owner's park, which then fails, or after it, and then finds PARKED. */
-    return roti_exchange(I6, acq_rel, &inbox->state, (uint32_t)ROTI_INBOX_NOTIFIED) ==
+    /* [I6] release: pairs with [I10]; the push before it is visible to an owner whose park fails,
+     * or who is woken. All changes of the state are read-modify-writes, so this one comes either
+     * before the owner's park, which then fails, or after it, and then finds PARKED. */
+    return roti_exchange(I6, release, &inbox->state, (uint32_t)ROTI_INBOX_NOTIFIED) ==
            ROTI_INBOX_PARKED;
 }
 
@@ -68,15 +68,15 @@ unsigned roti_inbox_take(_Atomic(struct roti_link *) *list, struct roti_fifo *in
 {
     if (roti_inbox_empty(list))
         return 0;
-    /* [I7] acquire: pairs with [I5]; each push continues the release sequence of those before. A list
-     * is closed only when no other thread takes from it. */
+    /* [I7] acquire: pairs with [I5]; each push continues the release sequence of those before. A
+     * list is closed only when no other thread takes from it. */
     return append_reversed(roti_exchange(I7, acquire, list, NULL), into);
 }
 
 bool roti_inbox_empty(_Atomic(struct roti_link *) *list)
 {
-    /* [I8] relaxed: a hint while awake. A parking loop's last look stands behind [I9], which fails if a
-     * pusher that found the list empty has notified; one that has not will find PARKED. */
+    /* [I8] relaxed: a hint while awake. A parking loop's last look stands behind [I9], which fails
+     * if a pusher that found the list empty has notified; one that has not will find PARKED. */
     struct roti_link *head = roti_load(I8, relaxed, list);
     return head == NULL || head == &closed_mark;
 }
@@ -84,8 +84,9 @@ bool roti_inbox_empty(_Atomic(struct roti_link *) *list)
 bool roti_inbox_park(struct roti_inbox *inbox)
 {
     uint32_t running = ROTI_INBOX_RUNNING;
-    /* [I9] acq_rel: see [I6]. */
-    if (roti_cas(I9, acq_rel, &inbox->state, &running, (uint32_t)ROTI_INBOX_PARKED))
+    /* [I9] relaxed: only its place in the order of changes of this word counts, see [I6]. When it
+     * fails, [I10] acquires what the notifier did. */
+    if (roti_cas(I9, relaxed, &inbox->state, &running, (uint32_t)ROTI_INBOX_PARKED))
         return true;
     ROTI_ASSERT(running == ROTI_INBOX_NOTIFIED);
     roti_inbox_unpark(inbox);
@@ -94,9 +95,9 @@ bool roti_inbox_park(struct roti_inbox *inbox)
 
 bool roti_inbox_unpark(struct roti_inbox *inbox)
 {
-    /* [I10] acq_rel: pairs with [I6]; what was pushed before a notification that is wiped out here is
-     * visible to the look that follows. */
-    return roti_exchange(I10, acq_rel, &inbox->state, (uint32_t)ROTI_INBOX_RUNNING) ==
+    /* [I10] acquire: pairs with [I6]; what was pushed before a notification that is wiped out here
+     * is visible to the look that follows. */
+    return roti_exchange(I10, acquire, &inbox->state, (uint32_t)ROTI_INBOX_RUNNING) ==
            ROTI_INBOX_NOTIFIED;
 }
 
