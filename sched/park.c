@@ -6,40 +6,54 @@
 
 #include "sched/base/atomic.h"
 
-#if ROTI_MODEL
+#ifndef ROTI_DEKKER_FENCES
+#define ROTI_DEKKER_FENCES 0 /* the explorer plays the form without membarrier */
+#endif
 
-void roti_dekker_init(void)
-{
-}
-
-void roti_dekker_light(void)
-{
-    model_light_barrier(D1);
-}
-
-void roti_dekker_heavy(void)
-{
-    model_membarrier(D2);
-}
-
-#elif ROTI_TSAN
+#if ROTI_TSAN
 
 static _Atomic(uint32_t) dekker_word;
 
-void roti_dekker_init(void)
+void roti_dekker_init(void) {}
+
+/* Both sides change one word. */
+static void meet(void)
 {
+    /* [D3] acq_rel: pairs with itself; the later of the two reads what the earlier wrote, and so
+     * sees all that came before it. */
+    (void)roti_fetch_add(D3, acq_rel, &dekker_word, 1U);
 }
 
 void roti_dekker_light(void)
 {
-    /* [D3] acq_rel, both sides: the later of the two reads what the earlier wrote, and so sees all
-     * that came before it. */
-    roti_fetch_add(D3, acq_rel, &dekker_word, 1U);
+    meet();
 }
 
 void roti_dekker_heavy(void)
 {
-    roti_fetch_add(D3, acq_rel, &dekker_word, 1U);
+    meet();
+}
+
+#elif ROTI_MODEL
+
+void roti_dekker_init(void) {}
+
+void roti_dekker_light(void)
+{
+#if ROTI_DEKKER_FENCES
+    roti_fence(D1, seq_cst);
+#else
+    model_light_barrier(D1);
+#endif
+}
+
+void roti_dekker_heavy(void)
+{
+#if ROTI_DEKKER_FENCES
+    roti_fence(D2, seq_cst);
+#else
+    model_membarrier(D2);
+#endif
 }
 
 #else
@@ -63,9 +77,15 @@ void roti_dekker_init(void)
     roti_store(D4, relaxed, &membarrier_works, works);
 }
 
+static bool by_membarrier(void)
+{
+    /* [D5] relaxed: as [D4]. */
+    return __builtin_expect(roti_load(D5, relaxed, &membarrier_works), 1);
+}
+
 void roti_dekker_light(void)
 {
-    if (__builtin_expect(roti_load(D5, relaxed, &membarrier_works), 1))
+    if (by_membarrier())
         __asm__ volatile("" ::: "memory"); /* [D1] the machine's half is [D2] of the other side */
     else
         /* [D1] seq_cst: pairs with [D2]. */
@@ -74,8 +94,7 @@ void roti_dekker_light(void)
 
 void roti_dekker_heavy(void)
 {
-    if (roti_load(D5, relaxed, &membarrier_works) &&
-        membarrier_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+    if (by_membarrier() && membarrier_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
         return;
     /* [D2] seq_cst: pairs with [D1]. */
     roti_fence(D2, seq_cst);
