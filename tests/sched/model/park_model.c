@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park_model.c - the turn, search and park of sched/worker.c under weak memory, as they are.
+ *
+ * The product's worker.c, idle.c, park.c, inbox.c and ready_ring.c are played; what stands in for
+ * the rest is here: tasks that are a function, a driver whose poll waits on an eventfd that orders
+ * nothing, and a pool without threads. Each virtual thread is a loop that runs until the pool
+ * stops.
+ *
+ * Pushers are blocked on purpose: a task that keeps its loop never takes what it has pushed.
+ * The last task to run stops the pool, and wakes all loops. So a wake that is lost, anywhere, ends
+ * in "nobody can go on": all loops parked, or the one with the work in a task that never returns.
+ */
+#include "sched/base/assert.h"
+#include "sched/park.h"
+#include "sched/pool.h"
+#include "sched/registry.h"
+
+#include <string.h>
+
+#define TASK_MAX 8
+#define LOOP_MAX 3
+
+struct job {
+    struct rota_task task;
+    void (*body)(struct roti_worker *worker);
+    int box; /* plain: whoever enqueues fills it, whoever runs it empties it */
+};
+
+static struct roti_pool pool;
+static struct roti_worker workers[LOOP_MAX];
+static struct roti_worker *worker_pointers[LOOP_MAX];
+static struct job jobs[TASK_MAX];
+static _Atomic(bool) eventfds[LOOP_MAX];
+static _Atomic(unsigned) ran; /* tasks that have run, of those that count */
+static unsigned job_count;
+static int last_words;           /* plain: written before the stop, read after it */
+static unsigned spins[LOOP_MAX]; /* own: parks without a sleep or a task between */
+
+/* ---- Stand-ins for the driver --------------------------------------------------------------- */
+
+static unsigned index_of(void *loop)
+{
+    return (unsigned)((struct roti_worker *)loop - workers);
+}
+
+static int64_t driver_now(void *loop)
+{
+    (void)loop;
+    return 1;
+}
+
+static bool is_woken(void *arg)
+{
+    return roti_load(TK1, relaxed, &eventfds[index_of(arg)]);
+}
+
+static void driver_poll(void *loop, int64_t deadline_ns)
+{
+    unsigned index = index_of(loop);
+    if (deadline_ns == 0)
+        return;
+    spins[index] = 0;
+    model_wait_until(is_woken, loop);
+    (void)roti_exchange(TK2, relaxed, &eventfds[index], false);
+}
+
+static bool driver_timers_due(void *loop)
+{
+    (void)loop;
+    return false;
+}
+
+static void driver_wake(void *loop)
+{
+    (void)roti_exchange(TK3, relaxed, &eventfds[index_of(loop)], true);
+}
+
+static void driver_run(void *loop, struct roti_work *work)
+{
+    (void)loop;
+    (void)work;
+    model_fail("there are no callbacks");
+}
+
+static const struct roti_driver driver = {
+    .now = driver_now,
+    .poll = driver_poll,
+    .timers_due = driver_timers_due,
+    .wake = driver_wake,
+    .run = driver_run,
+};
+
+/* ---- Stand-ins for tasks, contexts and the pool --------------------------------------------- */
+
+void roti_task_step(struct roti_worker *worker, struct rota_task *task)
+{
+    struct job *job = roti_container_of(task, struct job, task);
+    spins[worker->index] = 0;
+    ROTI_PLAIN_READ(&job->box);
+    MODEL_ASSERT(job->box == 1);
+    ROTI_PLAIN_WRITE(&job->box);
+    job->box = 0;
+    job->body(worker);
+}
+
+void roti_task_report(const char *text, struct rota_task *task, int status)
+{
+    (void)task;
+    model_fail("a report: %s, %d", text, status);
+}
+
+struct rota_task *rota_task_ref(struct rota_task *task)
+{
+    return task;
+}
+
+void rota_task_unref(struct rota_task *task)
+{
+    (void)task;
+}
+
+/* A loop that comes here again and again has found that others are at it: it lets them go on. */
+void roti_context_park(struct roti_thread *thread)
+{
+    if (spins[thread->worker->index]++ > 0)
+        roti_pause();
+}
+
+void roti_pool_foreign_enter(struct roti_pool *entered)
+{
+    (void)entered;
+}
+
+void roti_pool_foreign_leave(struct roti_pool *left)
+{
+    (void)left;
+}
+
+void roti_pool_supervise(struct roti_pool *supervised)
+{
+    (void)supervised;
+}
+
+/* ---- Tasks ---------------------------------------------------------------------------------- */
+
+static void stop_pool(void)
+{
+    ROTI_PLAIN_WRITE(&last_words);
+    last_words = 1;
+    roti_store(TK4, release, &pool.phase, (int)ROTI_STOPPING_PHASE); /* [TK4] release: as [PL2] */
+    for (unsigned i = 0; i < pool.worker_count; i++)
+        roti_worker_notify(&workers[i]);
+}
+
+/* A task that ends; the last one stops the pool. */
+static void count_one(struct roti_worker *worker)
+{
+    (void)worker;
+    if (roti_fetch_add(TK5, relaxed, &ran, 1U) + 1 == job_count)
+        stop_pool();
+}
+
+static void enqueue(unsigned index, void (*body)(struct roti_worker *worker))
+{
+    struct job *job = &jobs[index];
+    ROTI_PLAIN_WRITE(&job->box);
+    job->box = 1;
+    job->body = body;
+    roti_task_enqueue(&job->task);
+}
+
+static bool all_ran(void *arg)
+{
+    (void)arg;
+    return roti_load(TK6, relaxed, &ran) == job_count;
+}
+
+/* Keeps its loop until all others have run, wherever. */
+static void hold(struct roti_worker *worker)
+{
+    (void)worker;
+    model_wait_until(all_ran, NULL);
+}
+
+/* ---- Loops ---------------------------------------------------------------------------------- */
+
+static void loop_main(unsigned thread)
+{
+    struct roti_worker *worker = &workers[thread];
+    worker->thread_object = roti_thread_self();
+    worker->thread_object->worker = worker;
+    worker->thread_object->random_state = 1 + model_choose(pool.worker_count);
+    roti_worker_main(worker);
+    ROTI_PLAIN_READ(&last_words);
+    MODEL_ASSERT(last_words == 1);
+}
+
+static void reset(unsigned loop_count, unsigned jobs_that_count)
+{
+    memset(&pool, 0, sizeof pool);
+    memset(workers, 0, sizeof workers);
+    memset(jobs, 0, sizeof jobs);
+    memset(spins, 0, sizeof spins);
+    pool.worker_count = loop_count;
+    pool.workers = worker_pointers;
+    pool.driver = &driver;
+    pool.drain_deadline_ns = INT64_MAX;
+    roti_store(TK8, relaxed, &pool.phase, (int)ROTI_RUNNING_PHASE);
+    roti_idle_init(&pool.idle, loop_count);
+    for (unsigned i = 0; i < loop_count; i++) {
+        worker_pointers[i] = &workers[i];
+        workers[i].pool = &pool;
+        workers[i].driver = &driver;
+        workers[i].loop = &workers[i];
+        workers[i].index = i;
+        roti_fifo_init(&workers[i].local);
+        roti_ring_init(&workers[i].ring);
+        roti_inbox_init(&workers[i].inbox);
+        roti_store(TK9, relaxed, &eventfds[i], false);
+    }
+    for (unsigned i = 0; i < TASK_MAX; i++) {
+        jobs[i].task.pool = &pool;
+        jobs[i].task.work.kind = ROTI_WORK_TASK;
+        roti_store(TK10, relaxed, &jobs[i].task.worker, &workers[0]);
+    }
+    roti_store(TK11, relaxed, &ran, 0);
+    job_count = jobs_that_count;
+    last_words = 0;
+}
+
+/* A task on loop 0 before the run: nobody is told of it, as nobody sleeps yet. */
+static void begin_with(void (*body)(struct roti_worker *worker))
+{
+    struct job *job = &jobs[TASK_MAX - 1];
+    job->box = 1;
+    job->body = body;
+    roti_ring_push(&workers[0].ring, &job->task.work.link);
+}
+
+/* Everything ran, and the accounts of the idle are settled. */
+static void check(void)
+{
+    MODEL_ASSERT(roti_load(TK13, relaxed, &ran) == job_count);
+    MODEL_ASSERT(roti_load(TK14, relaxed, &pool.idle.counts) == 0);
+}
+
+/* ---- A loop pushes one task, and is blocked: another must take it --------------------------- */
+
+static void push_one_and_hold(struct roti_worker *worker)
+{
+    enqueue(0, count_one);
+    hold(worker);
+}
+
+static void setup_one(void)
+{
+    reset(2, 1);
+    begin_with(push_one_and_hold);
+}
+
+MODEL_TEST(park_one) = {.threads = {loop_main, loop_main}, .setup = setup_one, .check = check};
+
+/* ---- The same with three loops; the second task blocks the loop that takes it --------------- */
+
+static void push_more_and_hold(struct roti_worker *worker)
+{
+    enqueue(2, count_one);
+    hold(worker);
+}
+
+static void push_two_and_hold(struct roti_worker *worker)
+{
+    enqueue(0, count_one);
+    enqueue(1, push_more_and_hold);
+    hold(worker);
+}
+
+static void setup_two(void)
+{
+    reset(3, 2);
+    begin_with(push_two_and_hold);
+}
+
+MODEL_TEST(park_two) = {
+    .threads = {loop_main, loop_main, loop_main}, .setup = setup_two, .check = check};
+
+/* ---- More than the ring holds, and one of them blocks --------------------------------------- */
+
+static void push_many(struct roti_worker *worker)
+{
+    (void)worker;
+    for (unsigned i = 0; i < ROTI_RING_CAPACITY; i++)
+        enqueue(i, count_one);
+    enqueue(ROTI_RING_CAPACITY, hold);
+    enqueue(ROTI_RING_CAPACITY + 1, count_one);
+}
+
+static void setup_many(void)
+{
+    reset(2, ROTI_RING_CAPACITY + 1);
+    begin_with(push_many);
+}
+
+MODEL_TEST(park_many) = {.threads = {loop_main, loop_main}, .setup = setup_many, .check = check};
+
+/* ---- A thread without a loop hands tasks over ----------------------------------------------- */
+
+static void setup_foreign(void)
+{
+    reset(2, 2);
+}
+
+static void outsider(unsigned thread)
+{
+    (void)thread;
+    enqueue(0, count_one);
+    enqueue(1, count_one);
+}
+
+MODEL_TEST(park_foreign) = {
+    .threads = {loop_main, loop_main, outsider}, .setup = setup_foreign, .check = check};
+
+/* The first one blocks the loop that takes it: the second must be taken by the other. */
+static void outsider_blocks(unsigned thread)
+{
+    (void)thread;
+    enqueue(0, hold);
+    enqueue(1, count_one);
+}
+
+static void setup_foreign_blocks(void)
+{
+    reset(2, 1);
+}
+
+MODEL_TEST(park_foreign_blocks) = {.threads = {loop_main, loop_main, outsider_blocks},
+                                   .setup = setup_foreign_blocks,
+                                   .check = check};
+
+/* ---- A pinned task goes to its own loop, which sleeps --------------------------------------- */
+
+static void push_pinned(struct roti_worker *worker)
+{
+    jobs[0].task.work.extra = 1;
+    roti_store(TK15, relaxed, &jobs[0].task.worker, &workers[1 - worker->index]);
+    enqueue(0, count_one);
+    hold(worker);
+}
+
+static void setup_pinned(void)
+{
+    reset(2, 1);
+    begin_with(push_pinned);
+}
+
+MODEL_TEST(park_pinned) = {
+    .threads = {loop_main, loop_main}, .setup = setup_pinned, .check = check};
