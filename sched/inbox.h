@@ -3,16 +3,21 @@
  * inbox.h - what other threads hand to a loop, and whether that loop must be woken for it.
  *
  * Concept.    Two lists to which any thread pushes with one compare-and-swap: `posts` (callbacks
- * and pinned tasks, which only the owner takes) and `tasks` (unpinned ones, which the owner or a
- * thief takes). One state word {RUNNING, NOTIFIED, PARKED}, changed only by read-modify-write, says
- * whether the owner sleeps. Whoever makes a list non-empty notifies; who adds to a non-empty list
- * need not, as the one before does. So a burst of a million posts to a sleeping loop is one system
- * call, and posts to a running loop are none. Rejected.   A queue with a lock: a preempted poster
- * would stop the loop. A notification for each post: one more read-modify-write on a contended
- * line. Invariants. I1 A list holds items only while the state is NOTIFIED, or a pusher that found
- * the list empty is on its way to notify, or the owner is awake and will look before it parks. I2
- * PARKED is left only by the owner, or to NOTIFIED by the one notifier who then wakes. I3 A closed
- * list takes no item, for ever. Threads.    push, notify, take_tasks: any. All others: the owner.
+ *             and pinned tasks, which only the owner takes) and `tasks` (unpinned ones, which the
+ *             owner or a thief takes). One state word {RUNNING, NOTIFIED, PARKED}, changed only by
+ *             read-modify-write, says whether the owner sleeps. Whoever makes a list non-empty
+ *             notifies; who adds to a non-empty list need not, as the one before does. So a burst
+ *             of a million posts to a sleeping loop is one system call, and posts to a running loop
+ *             are none.
+ * Rejected.   A queue with a lock: a preempted poster would stop the loop. A notification for each
+ *             post: one more read-modify-write on a contended line.
+ * Invariants. I1 A list holds items only while the state is NOTIFIED, or a pusher that found the
+ *                list empty is on its way to notify, or the owner is awake and will look before it
+ *                parks.
+ *             I2 PARKED is left only by the owner, or to NOTIFIED by the one notifier who then
+ *                wakes.
+ *             I3 A closed list takes no item, for ever.
+ * Threads.    push, notify, take_tasks: any. All others: the owner.
  */
 #ifndef ROTI_INBOX_H
 #define ROTI_INBOX_H

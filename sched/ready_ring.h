@@ -5,14 +5,16 @@
  * Concept.    A bounded ring. The owner appends at the tail; owner and thieves take the oldest at
  *             the head, the owner one at a time, a thief up to half, each claiming by one
  *             compare-and-swap of the head. What does not fit goes to an overflow list under a
- * lock; while that holds anything, all pushes go there, so order is kept. The owner refills half a
- * ring from it; thieves take from it when the ring is empty. Rejected.   Chase-Lev, last in first
- * out for the owner: a server's tasks would starve oldest first; and a deque that grows must keep
- * its old arrays. A queue shared by all loops: one contended line for every wake. Invariants. I1
- * head <= tail <= head + capacity, as the owner sees them. I2 A slot in [head, tail) is not written
- * until head has passed it. I3 Both counters are 64 bits and only grow: no ABA. I4 An item is in
- * the ring or in the list at every moment until it is taken. Threads.    push, pop: the owner.
- * steal, empty: any.
+ *             lock; while that holds anything, all pushes go there, so order is kept. The owner
+ *             refills half a ring from it; thieves take from it when the ring is empty.
+ * Rejected.   Chase-Lev, last in first out for the owner: a server's tasks would starve oldest
+ *             first; and a deque that grows must keep its old arrays. A queue shared by all loops:
+ *             one contended line for every wake.
+ * Invariants. I1 head <= tail <= head + capacity, as the owner sees them.
+ *             I2 A slot in [head, tail) is not written until head has passed it.
+ *             I3 Both counters are 64 bits and only grow: no ABA.
+ *             I4 An item is in the ring or in the list at every moment until it is taken.
+ * Threads.    push, pop: the owner. steal, empty: any.
  */
 #ifndef ROTI_READY_RING_H
 #define ROTI_READY_RING_H
