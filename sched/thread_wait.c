@@ -10,6 +10,9 @@
  *           behalf. The waker raises the count, wakes, and then unlocks: its last access. The
  *           waiter, woken, takes the lock before it returns. As the waker has all but finished
  *           when the waiter gets there, this costs next to nothing.
+ *           Deadlines. ck_ec sleeps in steps that grow, and looks at the deadline between them
+ * only, so that it may be late by seven times the time asked for. Its predicate may shorten the
+ *           step, and does.
  * Rejected. Eventcounts in type-stable memory: a late waker would do no harm there, but a wait
  *           could fail for want of memory. One in the thread's own object: the thread may end.
  * Threads.  init and sleep: the waiter. wake: whoever has claimed the wait, once.
@@ -44,6 +47,16 @@ static void futex_wait(const struct ck_ec_wait_state *state, const uint32_t *add
     (void)state;
     (void)syscall(SYS_futex, address, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, deadline,
                   NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+/* Called before each step of a sleep; *step_end is when it will end. */
+static int shorten_step(const struct ck_ec_wait_state *state, struct timespec *step_end)
+{
+    const struct timespec *deadline = state->data;
+    if (step_end->tv_sec > deadline->tv_sec ||
+        (step_end->tv_sec == deadline->tv_sec && step_end->tv_nsec > deadline->tv_nsec))
+        *step_end = *deadline;
+    return 0;
 }
 
 static void futex_wake(const struct ck_ec_ops *ops, const uint32_t *address)
@@ -82,12 +95,15 @@ void roti_thread_wait_init(struct roti_wait *wait, struct roti_thread_waiter *wa
 
 int roti_thread_wait_sleep(struct roti_thread_waiter *waiter, int64_t deadline_ns)
 {
-    const struct timespec deadline = {
+    struct timespec deadline = {
         .tv_sec = deadline_ns > 0 ? deadline_ns / 1000000000 : 0,
         .tv_nsec = deadline_ns > 0 ? deadline_ns % 1000000000 : 0,
     };
-    if (ck_ec32_wait(event_of(waiter), &event_mode, 0,
-                     deadline_ns == INT64_MAX ? NULL : &deadline) != 0)
+    struct ck_ec32 *event = event_of(waiter);
+    int r = deadline_ns == INT64_MAX
+                ? ck_ec32_wait(event, &event_mode, 0, NULL)
+                : ck_ec32_wait_pred(event, &event_mode, 0, shorten_step, &deadline, &deadline);
+    if (r != 0)
         return -ETIMEDOUT;
     roti_spin_lock(&waiter->waking);
     return 0;
