@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * future_test.cc - futures: completed once, awaited, waited for, told to callbacks (S6, S14, S25,
- * B-F, B-C11, H42, H43).
+ * future_test.cc - futures: completed once, awaited, waited for, read or reported (S14, B-F, B-C11,
+ * H42, H43).
  */
 #include <rota/future.h>
 
@@ -14,66 +14,20 @@
 
 #include "loop/handle.h"
 #include "loop/loop_impl.h"
+#include "tests/loop/future_ref.h"
 #include "tests/loop/run_loops.h"
 
 namespace {
 
 using loops::eventually;
+using Letter = loops::DoneLetter;
+using Ref = loops::FutureRef;
 
 class Future : public loops::OneAndMany {};
 ROTA_ONE_AND_MANY(Future);
 
-/* A reference that is given back at the end of its scope. */
-class Ref {
-public:
-    explicit Ref(rota_future_opts opts = {})
-    {
-        EXPECT_EQ(0, rota_future_create(&future_, &opts));
-    }
-    ~Ref()
-    {
-        drop();
-    }
-    Ref(const Ref &) = delete;
-    Ref &operator=(const Ref &) = delete;
-
-    rota_future *get() const
-    {
-        return future_;
-    }
-    operator rota_future *() const
-    {
-        return future_;
-    }
-    void drop()
-    {
-        rota_future_unref(std::exchange(future_, nullptr));
-    }
-
-private:
-    rota_future *future_ = nullptr;
-};
-
 int value_one = 1;
 int value_two = 2;
-
-/* A done-callback that appends its letter. */
-struct Letter {
-    char letter;
-    std::string *log;
-    rota_future *told = nullptr;
-    rota_loop *on = nullptr;
-    int answer = 0;
-
-    static int call(rota_future *future, void *arg)
-    {
-        auto *self = static_cast<Letter *>(arg);
-        self->log->push_back(self->letter);
-        self->told = future;
-        self->on = rota_running_loop();
-        return self->answer;
-    }
-};
 
 /* ---- State --------------------------------------------------------------------------------------
  */
@@ -479,234 +433,6 @@ TEST_P(Future, D11_OfManyWhoCompleteOneWins)
               }));
 }
 
-/* ---- Done-callbacks -----------------------------------------------------------------------------
- */
-
-TEST_P(Future, BF03_CallbacksComeLaterInOrderOnTheirLoop)
-{
-    std::string log;
-    Letter a{'a', &log}, b{'b', &log}, c{'c', &log};
-    EXPECT_EQ(0, run([&] {
-                  rota_pin();
-                  Ref future;
-                  for (Letter *letter : {&a, &b, &c})
-                      EXPECT_EQ(
-                          0, rota_future_add_done_callback(future, Letter::call, letter, nullptr));
-                  EXPECT_EQ(0, rota_future_set_result(future, nullptr));
-                  EXPECT_EQ("", log);
-                  EXPECT_TRUE(eventually([&] { return log.size() == 3; }));
-                  for (Letter *letter : {&a, &b, &c}) {
-                      EXPECT_EQ(future, letter->told);
-                      EXPECT_EQ(rota_running_loop(), letter->on);
-                  }
-                  rota_unpin();
-                  return 0;
-              }));
-    EXPECT_EQ("abc", log);
-}
-
-TEST_P(Future, BF04_ADoneFutureCallsAtTheNextPass)
-{
-    std::string log;
-    Letter a{'a', &log};
-    EXPECT_EQ(0, run([&] {
-                  rota_pin();
-                  Ref future;
-                  EXPECT_EQ(1, rota_future_cancel(future));
-                  EXPECT_EQ(0, rota_future_add_done_callback(future, Letter::call, &a, nullptr));
-                  EXPECT_EQ("", log);
-                  future.drop(); /* the callback has a reference of its own */
-                  EXPECT_TRUE(eventually([&] { return log.size() == 1; }));
-                  rota_unpin();
-                  return 0;
-              }));
-}
-
-TEST_P(Future, S6_TheSameMayBeAddedTwiceAndAllAreRemoved)
-{
-    std::string log;
-    Letter a{'a', &log}, b{'b', &log};
-    EXPECT_EQ(
-        0, run([&] {
-            rota_pin();
-            Ref future;
-            for (Letter *letter : {&a, &b, &a, &b, &a})
-                EXPECT_EQ(0, rota_future_add_done_callback(future, Letter::call, letter, nullptr));
-            EXPECT_EQ(3, rota_future_remove_done_callback(future, Letter::call, &a));
-            EXPECT_EQ(0, rota_future_remove_done_callback(future, Letter::call, &a));
-            EXPECT_EQ(0, rota_future_set_result(future, nullptr));
-            EXPECT_EQ(0, rota_future_remove_done_callback(future, Letter::call, &b)); /* queued */
-            EXPECT_TRUE(eventually([&] { return log.size() == 2; }));
-            rota_unpin();
-            return 0;
-        }));
-    EXPECT_EQ("bb", log);
-}
-
-TEST_P(Future, S6_AFailingCallbackIsReportedAndTheOthersRun)
-{
-    std::string log;
-    loops::Reports reports;
-    rota_run_opts opts = {};
-    opts.exception_handler = loops::Reports::collect;
-    opts.exception_arg = &reports;
-    Letter a{'a', &log, nullptr, nullptr, -EPIPE}, b{'b', &log};
-    rota_future *told = nullptr;
-    EXPECT_EQ(0, run(
-                     [&] {
-                         rota_pin();
-                         Ref future;
-                         told = future;
-                         for (Letter *letter : {&a, &b})
-                             EXPECT_EQ(0, rota_future_add_done_callback(future, Letter::call,
-                                                                        letter, nullptr));
-                         EXPECT_EQ(0, rota_future_set_result(future, nullptr));
-                         EXPECT_TRUE(eventually([&] { return log.size() == 2; }));
-                         rota_unpin();
-                         return 0;
-                     },
-                     opts));
-    ASSERT_EQ(1U, reports.count());
-    EXPECT_EQ("a callback failed", reports.list[0].message);
-    EXPECT_EQ(-EPIPE, reports.list[0].error);
-    EXPECT_EQ(told, reports.list[0].future);
-    EXPECT_EQ(&a, reports.list[0].arg);
-}
-
-TEST(FutureMany, D11_CallbacksRunOnTheLoopOnWhichTheyWereAdded)
-{
-    constexpr unsigned count = 4;
-    std::string logs[count];
-    EXPECT_EQ(
-        0, loops::run(count, [&] {
-            Ref future;
-            rota_runtime *runtime = rota_running_runtime();
-            std::vector<Letter> letters;
-            std::vector<loops::Body> bodies;
-            std::atomic<int> added{0};
-            for (unsigned i = 0; i < count; i++)
-                letters.push_back({static_cast<char>('0' + i), &logs[i]});
-            for (unsigned i = 0; i < count; i++)
-                bodies.push_back([&, i] {
-                    for (int n = 0; n < 3; n++)
-                        EXPECT_EQ(0, rota_future_add_done_callback(future, Letter::call,
-                                                                   &letters[i], nullptr));
-                    added++;
-                    return 0;
-                });
-            for (unsigned i = 0; i < count; i++)
-                EXPECT_EQ(0, rota_call_soon_threadsafe(rota_runtime_loop(runtime, i), nullptr,
-                                                       loops::call_body, &bodies[i], nullptr));
-            EXPECT_TRUE(eventually([&] { return added == count; }));
-            std::thread([&] { EXPECT_EQ(0, rota_future_set_result(future, nullptr)); }).join();
-            for (unsigned i = 0; i < count; i++) {
-                /* Asked on that loop, behind the callbacks. */
-                std::atomic<bool> asked{false};
-                loops::Body ask = [&] {
-                    EXPECT_EQ(std::string(3, static_cast<char>('0' + i)), logs[i]);
-                    EXPECT_EQ(rota_runtime_loop(runtime, i), letters[i].on);
-                    asked = true;
-                    return 0;
-                };
-                EXPECT_EQ(0, rota_call_soon_threadsafe(rota_runtime_loop(runtime, i), nullptr,
-                                                       loops::call_body, &ask, nullptr));
-                EXPECT_TRUE(eventually([&] { return asked.load(); }));
-            }
-            return 0;
-        }));
-}
-
-TEST_P(Future, S6_OrderHoldsWhileAnotherThreadCompletes)
-{
-    /* Callbacks are added on one loop while another thread completes: none overtakes. */
-    struct Step {
-        int number;
-        int *next;
-        static int call(rota_future *, void *arg)
-        {
-            auto *self = static_cast<Step *>(arg);
-            EXPECT_EQ(*self->next, self->number);
-            ++*self->next;
-            return 0;
-        }
-    };
-    const int rounds = static_cast<int>(support::scale(300));
-    EXPECT_EQ(0, run([&] {
-                  rota_pin();
-                  for (int i = 0; i < rounds; i++) {
-                      Ref future;
-                      int next = 0;
-                      std::vector<Step> steps;
-                      for (int n = 0; n < 40; n++)
-                          steps.push_back({n, &next});
-                      std::atomic<bool> go{false};
-                      std::thread setter([&] {
-                          while (!go)
-                              continue;
-                          EXPECT_EQ(0, rota_future_set_result(future, nullptr));
-                      });
-                      for (Step &step : steps) {
-                          go = go || step.number == i % 40;
-                          EXPECT_EQ(
-                              0, rota_future_add_done_callback(future, Step::call, &step, nullptr));
-                      }
-                      setter.join();
-                      EXPECT_TRUE(eventually([&] { return next == 40; }));
-                  }
-                  rota_unpin();
-                  return 0;
-              }));
-}
-
-TEST_P(Future, S6_RunsInTheContextOfTheAdder)
-{
-    rota_context_var *colour = nullptr;
-    ASSERT_EQ(0, rota_context_var_create(&colour, "colour", nullptr));
-    static rota_context_var *shared;
-    shared = colour;
-    std::string seen;
-    auto call = [](rota_future *, void *arg) {
-        *static_cast<std::string *>(arg) =
-            static_cast<const char *>(rota_context_var_get_or(shared, const_cast<char *>("none")));
-        return 0;
-    };
-    EXPECT_EQ(0, run([&] {
-                  rota_pin();
-                  Ref future;
-                  char red[] = "red", blue[] = "blue";
-                  EXPECT_EQ(0, rota_context_var_set(colour, red, nullptr));
-                  EXPECT_EQ(0, rota_future_add_done_callback(future, call, &seen, nullptr));
-                  EXPECT_EQ(0, rota_context_var_set(colour, blue, nullptr));
-                  EXPECT_EQ(0, rota_future_set_result(
-                                   future, nullptr)); /* the setter's context is not used */
-                  EXPECT_TRUE(eventually([&] { return !seen.empty(); }));
-                  rota_unpin();
-                  return 0;
-              }));
-    EXPECT_EQ("red", seen);
-    rota_context_var_unref(colour);
-}
-
-TEST_P(Future, CallbacksOfALoopThatCloses)
-{
-    /* Completed after the run by who kept a reference: the callbacks are dropped, nothing leaks. */
-    std::string log;
-    Letter a{'a', &log};
-    rota_future *kept = nullptr;
-    std::size_t before = roti_slots_used(&roti_handle_slots);
-    EXPECT_EQ(0, run([&] {
-                  Ref future;
-                  kept = rota_future_ref(future);
-                  return rota_future_add_done_callback(future, Letter::call, &a, nullptr);
-              }));
-    EXPECT_EQ(0, rota_future_set_result(kept, &value_one));
-    EXPECT_EQ(0, rota_future_wait(kept, 0, nullptr));
-    rota_future_unref(kept);
-    roti_slots_drain(&roti_handle_slots, &roti_thread_self()->handles);
-    EXPECT_GE(before, roti_slots_used(&roti_handle_slots));
-    EXPECT_EQ("", log);
-}
-
 /* ---- Errors that nobody reads -------------------------------------------------------------------
  */
 
@@ -781,31 +507,6 @@ TEST_P(Future, A11_WithoutMemoryCreateSaysSo)
                       return r;
                   });
                   EXPECT_EQ(1, allocations);
-                  rota_unpin();
-                  return 0;
-              }));
-}
-
-TEST_P(Future, A11_CompletionNeedsNoMemory)
-{
-    std::string log;
-    std::vector<Letter> letters(100, Letter{'x', &log});
-    EXPECT_EQ(0, run([&] {
-                  rota_pin();
-                  Ref future;
-                  loops::Tasks tasks;
-                  for (Letter &letter : letters)
-                      EXPECT_EQ(
-                          0, rota_future_add_done_callback(future, Letter::call, &letter, nullptr));
-                  tasks.spawn([&] { return rota_future_await(future, nullptr); });
-                  EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
-                  {
-                      support::AllocationFailure failure(0, support::Failing::all);
-                      EXPECT_EQ(0, rota_future_set_result(future, nullptr));
-                      EXPECT_FALSE(failure.happened());
-                  }
-                  EXPECT_TRUE(eventually([&] { return log.size() == 100; }));
-                  EXPECT_EQ(0, tasks.join()[0]);
                   rota_unpin();
                   return 0;
               }));
