@@ -84,7 +84,7 @@ BAD = [
     ("layers", "sched/base/bad.c", '#include "sched/ring.h"\n'),
     ("layers", "sched/bad.c", '#include "ring.h"\n'),
     ("layers", "sched/bad.c", "#include <rota/nowhere.h>\n"),
-    ("layers", "sched/bad.c", "#include <ck_ec.h>\n"),
+    ("layers", "ctx/bad.c", "#include <ck_ec.h>\n"),
     ("layers", "loop/bad.h", "#include <ck_ec.h>\n"),
     ("layers", "net/bad.c", '#include "tests/sweep/table.h"\n'),
     ("layers", "tests/base/bad.cc", '#include "sched/ring.h"\n'),
