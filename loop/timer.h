@@ -16,8 +16,9 @@
 struct rota_loop;
 struct roti_timer;
 
-/* Called under the timers' lock when the timer is due; it is out of the wheel. It may change a task's
- * word. If it claims a waiter it links the wait into `woken`, which is woken after the unlock. */
+/* Called under the timers' lock when the timer is due; it is out of the wheel. It may change a
+ * task's word. If it claims a waiter it links the wait into `woken`, which is woken after the
+ * unlock. */
 typedef void (*roti_timer_fn)(struct roti_timer *timer, struct roti_list *woken);
 
 struct roti_timer {
@@ -28,8 +29,8 @@ struct roti_timer {
 
 struct roti_timers {
     struct roti_spin lock;
-    struct roti_wheel wheel;       /* under lock */
-    _Atomic(int64_t) next_ns;      /* a lower bound of the next deadline; written under lock */
+    struct roti_wheel wheel;  /* under lock */
+    _Atomic(int64_t) next_ns; /* a lower bound of the next deadline; written under lock */
 };
 
 #ifdef __cplusplus
