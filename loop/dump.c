@@ -57,7 +57,7 @@ static const char *kind_name(enum roti_wait_kind kind)
 /* Reads a task. Only a waiting one holds still; of others the state is all there is. */
 static void read_task(struct rota_task *task, struct snapshot *ret_snapshot)
 {
-    *ret_snapshot = (struct snapshot){ 0 };
+    *ret_snapshot = (struct snapshot){0};
     /* [DU1] acquire: pairs with [W2]. */
     ret_snapshot->state = roti_word_state(roti_load(DU1, acquire, &task->word));
     if (!roti_state_hold(&task->word))

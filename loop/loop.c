@@ -12,10 +12,14 @@
 #include <rota/error.h>
 #include <time.h>
 
+/* sched passes workers about, and so do contexts: a loop and its worker are one address. */
+_Static_assert(offsetof(struct rota_loop, worker) == 0, "the worker comes first");
+
 /* So many timers fire in one poll, so that a clock that jumps does not stop the loop. */
 #define TIMERS_PER_POLL 1000
 
-/* ---- The driver --------------------------------------------------------------------------------- */
+/* ---- The driver ---------------------------------------------------------------------------------
+ */
 
 int64_t rota_time_ns(void)
 {
@@ -83,7 +87,8 @@ const struct roti_driver roti_loop_driver = {
     .drop = driver_drop,
 };
 
-/* ---- Life --------------------------------------------------------------------------------------- */
+/* ---- Life ---------------------------------------------------------------------------------------
+ */
 
 int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, bool debug)
 {
@@ -107,7 +112,8 @@ int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, 
 
 void roti_loop_close(struct rota_loop *loop)
 {
-    /* [LP2] release: pairs with the acquire loads of `closed` where something is to be scheduled. */
+    /* [LP2] release: pairs with the acquire loads of `closed` where something is to be scheduled.
+     */
     roti_store(LP2, release, &loop->closed, true);
     roti_handle_close(loop);
 }
@@ -129,7 +135,8 @@ void rota_loop_unref(struct rota_loop *loop)
     roti_free_aligned(loop, _Alignof(struct rota_loop), sizeof *loop);
 }
 
-/* ---- Questions ---------------------------------------------------------------------------------- */
+/* ---- Questions ----------------------------------------------------------------------------------
+ */
 
 struct rota_loop *rota_running_loop(void)
 {
@@ -145,23 +152,23 @@ struct rota_loop *rota_task_get_loop(const struct rota_task *task)
 {
     if (task == NULL || rota_task_done(task))
         return NULL;
-    /* [T4] relaxed: inside the task it is its own store; a hint for others. */
-    struct roti_worker *worker = roti_load(T4, relaxed, &task->worker);
-    return (struct rota_loop *)worker->loop;
+    return roti_task_worker(task)->loop;
 }
 
 int rota_loop_counters(const struct rota_loop *loop, struct rota_counters *ret_counters)
 {
     if (loop == NULL || ret_counters == NULL)
         return -EINVAL;
+/* [LP7] relaxed: each counter is exact by itself; pairs with [CT1]. */
 #define READ_COUNTER(field, text)                                                                  \
-    ret_counters->field = roti_load(CT2, relaxed, &loop->worker.counters.field);
+    ret_counters->field = roti_load(LP7, relaxed, &loop->worker.counters.field);
     ROTI_COUNTERS(READ_COUNTER)
 #undef READ_COUNTER
     return 0;
 }
 
-/* ---- Failures ----------------------------------------------------------------------------------- */
+/* ---- Failures -----------------------------------------------------------------------------------
+ */
 
 int rota_loop_set_exception_handler(struct rota_loop *loop, rota_exception_fn fn, void *arg)
 {

@@ -19,12 +19,13 @@
 struct run {
     struct rota_runtime runtime;
     struct roti_stop stop;
-    cpu_set_t cpus;       /* of the calling thread, for pin_cpus and to be restored */
+    cpu_set_t cpus; /* of the calling thread, for pin_cpus and to be restored */
     bool pin_cpus;
     int64_t shutdown_timeout_ns;
 };
 
-/* ---- Options ------------------------------------------------------------------------------------ */
+/* ---- Options ------------------------------------------------------------------------------------
+ */
 
 static unsigned usable_cpus(const cpu_set_t *cpus)
 {
@@ -42,7 +43,8 @@ static int check_opts(const struct rota_run_opts *opts)
     return 0;
 }
 
-/* ---- Threads ------------------------------------------------------------------------------------ */
+/* ---- Threads ------------------------------------------------------------------------------------
+ */
 
 /* Binds the calling thread to the n-th usable CPU. Best effort, as asked for performance only. */
 static void pin_thread(const cpu_set_t *cpus, unsigned n)
@@ -77,7 +79,8 @@ static void thread_stop(void *arg)
         sched_setaffinity(0, sizeof run->cpus, &run->cpus);
 }
 
-/* ---- Creation ----------------------------------------------------------------------------------- */
+/* ---- Creation -----------------------------------------------------------------------------------
+ */
 
 static void report_task(struct roti_worker *worker, const char *text, struct rota_task *task,
                         int status)
@@ -185,7 +188,8 @@ int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
     return r;
 }
 
-/* ---- Questions ---------------------------------------------------------------------------------- */
+/* ---- Questions ----------------------------------------------------------------------------------
+ */
 
 struct rota_runtime *rota_running_runtime(void)
 {
@@ -221,8 +225,7 @@ int rota_task_spawn_threadsafe(struct rota_runtime *runtime, struct rota_task **
                                rota_task_fn fn, void *arg, const struct rota_task_opts *opts)
 {
     struct roti_spawn spawn = {
-        .fn = fn, .arg = arg, .opts = opts, .spawned_at = __builtin_return_address(0)
-    };
+        .fn = fn, .arg = arg, .opts = opts, .spawned_at = __builtin_return_address(0)};
     if (runtime == NULL)
         return -EINVAL;
     if (roti_fork_is_child())

@@ -16,18 +16,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const int signal_numbers[2] = { SIGINT, SIGTERM };
+static const int signal_numbers[2] = {SIGINT, SIGTERM};
 
 /* What the handler may touch: the socket of the one runtime of the process that handles signals. */
 static _Atomic(int) signal_socket = -1;
 static _Atomic(uint32_t) signal_counts[2];
 
-/* ---- The handler -------------------------------------------------------------------------------- */
+/* ---- The handler --------------------------------------------------------------------------------
+ */
 
 static void on_signal(int number)
 {
     int which = number == SIGINT ? 0 : 1;
-    /* [SG1] relaxed: one word; the byte is the message. */
+    /* [SG1], [SG2] relaxed: one word each; the byte is the message. */
     if (roti_fetch_add(SG1, relaxed, &signal_counts[which], 1U) > 0) {
         signal(number, SIG_DFL); /* the second one: somebody is in a hurry */
         raise(number);
@@ -41,14 +42,14 @@ static void on_signal(int number)
 static void install_handlers(struct roti_stop *stop)
 {
     int none = -1;
-    /* [SG3] relaxed: read by the handler, which is installed afterwards. */
+    /* [SG3], [SG5] relaxed: read by the handler, which is installed afterwards. */
     if (!roti_cas(SG3, relaxed, &signal_socket, &none, stop->sockets[0]))
         return;
     for (int i = 0; i < 2; i++) {
         struct sigaction old;
-        struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
+        struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
         sigfillset(&ours.sa_mask);
-        roti_store(SG1, relaxed, &signal_counts[i], 0U);
+        roti_store(SG5, relaxed, &signal_counts[i], 0U);
         if (sigaction(signal_numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL &&
             sigaction(signal_numbers[i], &ours, NULL) == 0)
             stop->handles[i] = true;
@@ -66,10 +67,12 @@ static void remove_handlers(struct roti_stop *stop)
         stop->handles[i] = false;
     }
     int own = stop->sockets[0];
-    (void)roti_cas(SG3, relaxed, &signal_socket, &own, -1);
+    /* [SG6] relaxed: no handler of ours is installed any more. */
+    (void)roti_cas(SG6, relaxed, &signal_socket, &own, -1);
 }
 
-/* ---- The reader --------------------------------------------------------------------------------- */
+/* ---- The reader ---------------------------------------------------------------------------------
+ */
 
 static void cancel_main(struct roti_stop *stop)
 {
@@ -106,12 +109,11 @@ static int read_signals(void *arg)
 int roti_stop_main(void *arg)
 {
     struct roti_stop *stop = arg;
-    static const struct rota_task_opts opts = { .name = "signals" };
+    static const struct rota_task_opts opts = {.name = "signals"};
     if (stop->sockets[1] >= 0) {
         struct roti_worker *worker = roti_worker_current();
         struct roti_spawn spawn = {
-            .fn = read_signals, .arg = stop, .opts = &opts, .flags = ROTI_TASK_INTERNAL
-        };
+            .fn = read_signals, .arg = stop, .opts = &opts, .flags = ROTI_TASK_INTERNAL};
         int r = roti_task_spawn(worker->pool, worker, &spawn, NULL);
         if (r < 0)
             return r;
@@ -119,12 +121,13 @@ int roti_stop_main(void *arg)
     return stop->fn(stop->arg);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------- */
+/* ---- Life ---------------------------------------------------------------------------------------
+ */
 
 int roti_stop_init(struct roti_stop *stop, struct rota_runtime *runtime, rota_task_fn fn, void *arg,
                    bool wants_signals)
 {
-    *stop = (struct roti_stop){ .runtime = runtime, .fn = fn, .arg = arg, .sockets = { -1, -1 } };
+    *stop = (struct roti_stop){.runtime = runtime, .fn = fn, .arg = arg, .sockets = {-1, -1}};
     roti_list_init(&stop->listeners);
     runtime->stop = stop;
     if (!wants_signals)
@@ -142,10 +145,12 @@ bool roti_stop_done(struct roti_stop *stop)
     for (int i = 0; i < 2; i++)
         if (stop->sockets[i] >= 0)
             close(stop->sockets[i]);
-    return roti_load(SG4, relaxed, &stop->interrupted);
+    /* [SG7] relaxed: every thread of the run has been joined. */
+    return roti_load(SG7, relaxed, &stop->interrupted);
 }
 
-/* ---- Listeners ---------------------------------------------------------------------------------- */
+/* ---- Listeners ----------------------------------------------------------------------------------
+ */
 
 void roti_stop_request(struct roti_stop *stop)
 {
@@ -161,7 +166,8 @@ void roti_stop_request(struct roti_stop *stop)
     }
     roti_spin_unlock(&stop->lock);
     if (first && !heard) {
-        roti_store(SG4, relaxed, &stop->interrupted, true);
+        /* [SG8] relaxed: as [SG4]. */
+        roti_store(SG8, relaxed, &stop->interrupted, true);
         cancel_main(stop);
     }
 }

@@ -19,11 +19,11 @@ struct listing {
 static void list_task(struct rota_task *task, void *arg)
 {
     struct listing *listing = arg;
-    struct roti_worker *worker = roti_load(T4, relaxed, &task->worker);
+    struct roti_worker *worker = roti_task_worker(task);
     bool wanted = listing->only == NULL || listing->only == worker;
     bool fits = listing->count < listing->size;
     if (wanted && fits && listing->entries != NULL)
-        listing->entries[listing->count] = (struct rota_task_entry){ task, worker->loop };
+        listing->entries[listing->count] = (struct rota_task_entry){task, worker->loop};
     else if (wanted && fits)
         listing->tasks[listing->count] = task;
     else
@@ -34,7 +34,7 @@ static void list_task(struct rota_task *task, void *arg)
 ssize_t rota_runtime_tasks(struct rota_runtime *runtime, struct rota_task_entry *entries,
                            size_t size)
 {
-    struct listing listing = { .entries = entries, .size = size };
+    struct listing listing = {.entries = entries, .size = size};
     if (runtime == NULL || (entries == NULL && size > 0))
         return -EINVAL;
     roti_task_visit(&runtime->pool, false, list_task, &listing);
@@ -48,7 +48,7 @@ ssize_t rota_all_tasks(struct rota_loop *loop, struct rota_task **tasks, size_t 
     /* [LP5] acquire: pairs with [LP2]. */
     if (roti_load(LP5, acquire, &loop->closed))
         return ROTA_ECLOSED;
-    struct listing listing = { .tasks = tasks, .size = size, .only = &loop->worker };
+    struct listing listing = {.tasks = tasks, .size = size, .only = &loop->worker};
     roti_task_visit(loop->worker.pool, false, list_task, &listing);
     return (ssize_t)listing.count;
 }

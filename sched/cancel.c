@@ -33,7 +33,7 @@ static unsigned request(struct rota_task *task, enum roti_next *ret_next)
 static struct rota_task *forward_once(struct rota_task *awaiter)
 {
     for (;;) {
-        /* [CN1] acquire: pairs with [T3]. A stale value is found out under the lock below. */
+        /* [CN1] acquire: pairs with [J3]. A stale value is found out under the lock below. */
         struct rota_task *child = roti_load(CN1, acquire, &awaiter->awaited);
         enum roti_next next = ROTI_NEXT_NOTHING;
         if (child != NULL) {

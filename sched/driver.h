@@ -34,7 +34,8 @@ struct roti_driver {
      */
     void (*poll)(void *loop, int64_t deadline_ns);
 
-    /* True if a timer is armed that is due now. Owner only; cheap, no system call without timers. */
+    /* True if a timer is armed that is due now. Owner only; cheap, no system call without timers.
+     */
     bool (*timers_due)(void *loop);
 
     /* Makes a blocked poll() return, or the next one not block. Any thread. */

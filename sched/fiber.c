@@ -6,8 +6,8 @@
  */
 #include "sched/fiber.h"
 
-#include <errno.h>
-#include <pthread.h>
+#include "sched/base/thread.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -126,16 +126,11 @@ void roti_fiber_init(struct roti_fiber *fiber, struct roti_stack *stack, size_t 
 
 int roti_fiber_adopt_thread(struct roti_fiber *fiber)
 {
-    pthread_attr_t attributes;
-    int r = pthread_getattr_np(pthread_self(), &attributes);
-    if (r != 0)
-        return -r;
-    void *low;
+    char *low;
     size_t size;
-    r = pthread_attr_getstack(&attributes, &low, &size);
-    pthread_attr_destroy(&attributes);
-    if (r != 0)
-        return -r;
+    int r = roti_thread_stack(&low, &size);
+    if (r < 0)
+        return r;
 
     memset(fiber, 0, sizeof *fiber);
     fiber->stack_low = low;

@@ -24,7 +24,7 @@ static _Atomic(uint32_t) forget_count;
 /* In the child, on its only thread. */
 static void forget_all(void)
 {
-    /* [FK1] relaxed throughout: there is one thread. */
+    /* [FK1] to [FK5] relaxed: there is one thread. */
     if (roti_load(FK1, relaxed, &runtime_count) == 0)
         return;
     struct roti_thread *thread = roti_thread_self();
@@ -32,10 +32,10 @@ static void forget_all(void)
     thread->context = &thread->top;
     roti_task_slots_forget();
     roti_stack_pool_forked();
-    for (uint32_t i = 0; i < roti_load(FK1, relaxed, &forget_count); i++)
-        roti_load(FK1, relaxed, &forget_fns[i])();
-    roti_store(FK1, relaxed, &runtime_count, 0);
-    roti_store(FK1, relaxed, &is_child, true);
+    for (uint32_t i = 0; i < roti_load(FK2, relaxed, &forget_count); i++)
+        roti_load(FK3, relaxed, &forget_fns[i])();
+    roti_store(FK4, relaxed, &runtime_count, 0);
+    roti_store(FK5, relaxed, &is_child, true);
 }
 
 static void install_handlers(void)
@@ -48,26 +48,26 @@ int roti_fork_watch(void)
     pthread_once(&handlers_once, install_handlers);
     if (handlers_error != 0)
         return -handlers_error;
-    /* [FK2] relaxed: read by the child of a fork only, which is ordered by the fork. */
-    roti_fetch_add(FK2, relaxed, &runtime_count, 1);
-    roti_store(FK3, relaxed, &is_child, false);
+    /* [FK6] to [FK9] relaxed: read by the child of a fork only, which is ordered by the fork. */
+    roti_fetch_add(FK6, relaxed, &runtime_count, 1);
+    roti_store(FK7, relaxed, &is_child, false);
     return 0;
 }
 
 void roti_fork_unwatch(void)
 {
-    roti_fetch_sub(FK2, relaxed, &runtime_count, 1);
+    roti_fetch_sub(FK8, relaxed, &runtime_count, 1);
 }
 
 bool roti_fork_is_child(void)
 {
-    return roti_load(FK3, relaxed, &is_child);
+    return roti_load(FK9, relaxed, &is_child);
 }
 
 void roti_fork_on_child(void (*forget)(void))
 {
-    /* [FK4] relaxed: as [FK2]. */
-    uint32_t index = roti_fetch_add(FK4, relaxed, &forget_count, 1);
+    /* [FK10], [FK11] relaxed: as [FK6]. */
+    uint32_t index = roti_fetch_add(FK10, relaxed, &forget_count, 1);
     ROTI_ASSERT(index < FORGET_MAX);
-    roti_store(FK4, relaxed, &forget_fns[index], forget);
+    roti_store(FK11, relaxed, &forget_fns[index], forget);
 }

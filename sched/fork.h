@@ -2,8 +2,8 @@
 /*
  * fork.h - what happens to a process that is forked while loops run.
  *
- * The child has one thread, and locks, queues and stacks as other threads left them in the middle of
- * something. None of it can be trusted, so the child forgets all of it, leaving the memory where
+ * The child has one thread, and locks, queues and stacks as other threads left them in the middle
+ * of something. None of it can be trusted, so the child forgets all of it, leaving the memory where
  * it is: it may rota_run() anew, and every other call fails.
  */
 #ifndef ROTI_FORK_H

@@ -51,8 +51,8 @@ static int join(struct rota_task *task, uint64_t flags)
         roti_spin_unlock(&task->lock);
         return r;
     }
-    /* [T3] release: a canceller that reads it takes the child's lock, and finds the wait. */
-    roti_store(T3, release, &self->awaited, (flags & ROTI_FORWARDS) != 0 ? task : NULL);
+    /* [J3] release: pairs with [CN1]; a canceller that reads it takes the child's lock, and finds the wait. */
+    roti_store(J3, release, &self->awaited, (flags & ROTI_FORWARDS) != 0 ? task : NULL);
     roti_wait_link(&wait, &task->joiners);
     roti_spin_unlock(&task->lock);
     r = roti_wait_suspend();
@@ -62,7 +62,8 @@ static int join(struct rota_task *task, uint64_t flags)
         roti_spin_unlock(&task->lock);
         return r;
     }
-    roti_store(T3, release, &self->awaited, NULL);
+    /* [J4] relaxed: a stale value is found out under the child's lock. */
+    roti_store(J4, relaxed, &self->awaited, NULL);
     roti_join_settle(self, wait.result);
     return 0;
 }

@@ -16,7 +16,8 @@
 #include <signal.h>
 #include <string.h>
 
-/* ---- Accounts ---------------------------------------------------------------------------------- */
+/* ---- Accounts ----------------------------------------------------------------------------------
+ */
 
 static uint64_t read_count(const _Atomic(uint64_t) *count)
 {
@@ -85,7 +86,8 @@ void roti_pool_foreign_leave(struct roti_pool *pool)
     roti_fetch_sub(PL8, release, &pool->foreign, 1U);
 }
 
-/* ---- Phases ------------------------------------------------------------------------------------ */
+/* ---- Phases ------------------------------------------------------------------------------------
+ */
 
 /* Goes on to the next phase; only the transition that wins does what belongs to it. */
 static bool phase_advance(struct roti_pool *pool, enum roti_phase from, enum roti_phase to)
@@ -152,8 +154,7 @@ void roti_pool_supervise(struct roti_pool *pool)
         pool->drained_spawns = spawned;
         roti_task_visit(pool, false, cancel_leftover, pool);
     }
-    if (roti_pool_live(pool) > 0 &&
-        worker->driver->now(worker->loop) < pool->drain_deadline_ns)
+    if (roti_pool_live(pool) > 0 && worker->driver->now(worker->loop) < pool->drain_deadline_ns)
         return;
     /* The runtime's own tasks end last. They do as they are told: no deadline. */
     /* [PL17] acquire: pairs with [PL16]. */
@@ -163,7 +164,8 @@ void roti_pool_supervise(struct roti_pool *pool)
         roti_task_visit(pool, true, cancel_leftover, pool);
 }
 
-/* ---- Workers ----------------------------------------------------------------------------------- */
+/* ---- Workers -----------------------------------------------------------------------------------
+ */
 
 static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsigned index)
 {
@@ -196,7 +198,8 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     pool->thread_start = opts->thread_start;
     pool->thread_stop = opts->thread_stop;
     pool->drain_deadline_ns = INT64_MAX;
-    roti_store(PL2, release, &pool->phase, (int)ROTI_RUNNING_PHASE);
+    /* [PL18] relaxed: before the pool's threads exist. */
+    roti_store(PL18, relaxed, &pool->phase, (int)ROTI_RUNNING_PHASE);
     roti_idle_init(&pool->idle, pool->worker_count);
     for (unsigned i = 0; i < pool->worker_count; i++)
         worker_init(pool->workers[i], pool, i);
@@ -261,7 +264,7 @@ static void *worker_thread(void *arg)
 /* Blocks every signal that is not raised by a fault of the thread itself. */
 static void block_signals(sigset_t *ret_old)
 {
-    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     sigset_t all;
     sigfillset(&all);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
@@ -292,10 +295,12 @@ static int start_threads(struct roti_pool *pool, unsigned *ret_started)
         while (sem_wait(&pool->entered) != 0)
             ; /* interrupted by a signal */
     *ret_started = started;
-    return r < 0 ? r : roti_load(PL13, relaxed, &pool->enter_error);
+    /* [PL19] relaxed: as [PL13]. */
+    return r < 0 ? r : roti_load(PL19, relaxed, &pool->enter_error);
 }
 
-/* ---- The run ----------------------------------------------------------------------------------- */
+/* ---- The run -----------------------------------------------------------------------------------
+ */
 
 /* The first task: the user's function, whose end begins the shutdown. */
 static int main_task(void *arg)
@@ -341,8 +346,8 @@ static void stop_threads(struct roti_pool *pool, unsigned started)
 /* Starts everything and runs worker 0 until the end. On the thread that has entered worker 0. */
 static int run_entered(struct roti_pool *pool)
 {
-    static const struct rota_task_opts opts = { .name = "main" };
-    struct roti_spawn spawn = { .fn = main_task, .arg = pool, .opts = &opts };
+    static const struct rota_task_opts opts = {.name = "main"};
+    struct roti_spawn spawn = {.fn = main_task, .arg = pool, .opts = &opts};
     unsigned started = 1;
     int r = start_threads(pool, &started);
     if (r == 0)

@@ -46,8 +46,8 @@ struct roti_pool {
     const struct roti_driver *driver;
     int (*thread_start)(void *loop);
     void (*thread_stop)(void *loop);
-    sem_t entered;                     /* posted by each thread once it has entered, or failed to */
-    _Atomic(int) enter_error;          /* of a thread that failed */
+    sem_t entered;                /* posted by each thread once it has entered, or failed to */
+    _Atomic(int) enter_error;     /* of a thread that failed */
     struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
     struct roti_idle idle;
     _Atomic(int) phase;                /* enum roti_phase */
@@ -95,7 +95,8 @@ void roti_pool_count_finish(struct roti_pool *pool, struct roti_worker *worker, 
 /* Ends the run with ROTA_EXIT, whatever the first task does. Any thread of the pool. */
 void roti_pool_exit(struct roti_pool *pool);
 
-/* Brackets what a thread without a loop does to a worker's queues: the pool is not freed meanwhile. */
+/* Brackets what a thread without a loop does to a worker's queues: the pool is not freed meanwhile.
+ */
 void roti_pool_foreign_enter(struct roti_pool *pool);
 void roti_pool_foreign_leave(struct roti_pool *pool);
 

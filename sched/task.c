@@ -2,9 +2,9 @@
 /*
  * task.c - the life of a task: spawned, run step by step, finished, its slot given back.
  *
- * A task owns its stack until it is done, and its slot until the last reference is gone. The runtime
- * holds one reference from spawn to the switch after the end, so that nobody can free the slot
- * under a running task.
+ * A task owns its stack until it is done, and its slot until the last reference is gone. The
+ * runtime holds one reference from spawn to the switch after the end, so that nobody can free the
+ * slot under a running task.
  */
 #include "sched/registry.h"
 
@@ -36,7 +36,8 @@ void roti_task_report(const char *text, struct rota_task *task, int status)
         report(roti_worker_current(), text, task, status);
 }
 
-/* ---- The body ---------------------------------------------------------------------------------- */
+/* ---- The body ----------------------------------------------------------------------------------
+ */
 
 /* Publishes the end and wakes the joiners. The last use of the task's lock by the task itself. */
 static void task_complete(struct rota_task *task, int status)
@@ -75,10 +76,11 @@ static struct roti_fiber_exit task_main(void *arg, void *transfer)
     worker->thread_object->context = &worker->context;
     roti_context_task_end(&task->context);
     task_complete(task, status);
-    return (struct roti_fiber_exit){ &worker->fiber, (void *)(uintptr_t)ROTI_SWITCH_DONE };
+    return (struct roti_fiber_exit){&worker->fiber, (void *)(uintptr_t)ROTI_SWITCH_DONE};
 }
 
-/* ---- Spawn ------------------------------------------------------------------------------------- */
+/* ---- Spawn -------------------------------------------------------------------------------------
+ */
 
 /* Fills a fresh slot. The slot's generation and lock survive from its last life. */
 static void task_fill(struct rota_task *task, struct roti_pool *pool, struct roti_worker *worker,
@@ -100,23 +102,24 @@ static void task_fill(struct rota_task *task, struct roti_pool *pool, struct rot
     task->name = NULL;
     task->work.kind = ROTI_WORK_TASK;
     roti_list_init(&task->joiners);
-    /* [T3] release: pairs with [CN1]; also in rota_task_await(). */
-    roti_store(T3, release, &task->awaited, NULL);
-    roti_store(T4, relaxed, &task->worker, worker);
+    /* [T3] relaxed: published with the task, [RG4]. */
+    roti_store(T3, relaxed, &task->awaited, NULL);
+    roti_task_set_worker(task, worker);
 }
 
-/* The name and the context: what can fail. The task is complete otherwise, and nobody else's yet. */
+/* The name and the context: what can fail. The task is complete otherwise, and nobody else's yet.
+ */
 static int task_configure(struct rota_task *task, struct roti_worker *worker,
                           const struct rota_task_opts *opts)
 {
     void *home = NULL;
-    int r = roti_context_task_init(&task->context, opts != NULL ? opts->context : NULL, worker,
-                                   &home);
+    int r =
+        roti_context_task_init(&task->context, opts != NULL ? opts->context : NULL, worker, &home);
     if (r < 0)
         return r;
     task->work.extra = (opts != NULL && opts->pinned) || home != NULL;
     if (home != NULL)
-        roti_store(T4, relaxed, &task->worker, (struct roti_worker *)home);
+        roti_task_set_worker(task, (struct roti_worker *)home);
     if (opts == NULL || opts->name == NULL)
         return 0;
     r = roti_task_name_copy(&task->name, opts->name);
@@ -181,14 +184,14 @@ int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
 {
     struct roti_worker *worker = roti_worker_current();
     struct roti_spawn spawn = {
-        .fn = fn, .arg = arg, .opts = opts, .spawned_at = __builtin_return_address(0)
-    };
+        .fn = fn, .arg = arg, .opts = opts, .spawned_at = __builtin_return_address(0)};
     if (worker == NULL)
         return roti_fork_is_child() ? ROTA_EFORKED : ROTA_ENOLOOP;
     return roti_task_spawn(worker->pool, worker, &spawn, ret_task);
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------- */
+/* ---- Steps -------------------------------------------------------------------------------------
+ */
 
 /* After the last switch: the stack is free, and so is the runtime's reference. */
 static void task_retire(struct roti_worker *worker, struct rota_task *task)
@@ -221,11 +224,9 @@ static void step_begin(struct roti_worker *worker, struct rota_task *task)
             roti_count(worker, migrations, 1);
         frame->ran_on = worker;
     }
-    roti_store(T4, relaxed, &task->worker, worker);
+    roti_task_set_worker(task, worker);
     roti_state_run(&task->word);
     worker->current = task;
-    /* [T6] release: pairs with a dump's look at what runs. */
-    roti_store(T6, release, &worker->running, task);
     worker->thread_object->context = &task->context;
     roti_count(worker, switches, 1);
 }
@@ -239,7 +240,6 @@ void roti_task_step(struct roti_worker *worker, struct rota_task *task)
         run_call(worker);
     worker->thread_object->context = &worker->context;
     worker->current = NULL;
-    roti_store(T6, release, &worker->running, NULL);
     if (why == ROTI_SWITCH_DONE) {
         task_retire(worker, task);
     } else if (why == ROTI_SWITCH_YIELD) {
@@ -253,6 +253,7 @@ void roti_task_step(struct roti_worker *worker, struct rota_task *task)
 /* Debug: a task that swallowed its cancellation and goes on waiting is named, once. */
 static void check_swallowed(struct rota_task *task)
 {
+    /* [T7] relaxed: its own counts. */
     uint64_t word = roti_load(T7, relaxed, &task->word);
     if (roti_word_requests(word) == 0 || roti_word_deliveries(word) == 0)
         task->frame->waits_after_cancel = 0;
@@ -302,7 +303,7 @@ int rota_call_on_loop_stack(int (*fn)(void *arg), void *arg)
     if (!roti_worker_in_task())
         return fn(arg);
     struct roti_worker *worker = roti_worker_current();
-    struct roti_call call = { .fn = fn, .arg = arg };
+    struct roti_call call = {.fn = fn, .arg = arg};
     worker->call = &call;
     roti_task_switch_out(worker->current, ROTI_SWITCH_CALL);
     return call.result;

@@ -37,14 +37,14 @@ struct rota_task {
     _Atomic(uint32_t) refs;               /* counted references; the runtime's among them */
     _Atomic(uint32_t) flags;              /* ROTI_TASK_* */
     /* ---- line 2: creation, join, reports ---- */
-    _Atomic(uint64_t) generation;         /* odd while the slot holds a task; any thread */
-    uint64_t id;                          /* written before it is visible */
-    struct roti_pool *pool;               /* its runtime's workers; written before it is visible */
-    _Atomic(struct rota_task *) awaited;  /* the task it awaits, for forwarding; own writes */
-    struct roti_list joiners;             /* waits for its end; under lock */
-    struct roti_spin lock;                /* joiners, name, and the change to DONE */
-    int32_t status;                       /* written before DONE */
-    char *name;                           /* heap, or NULL: "Task-<id>"; under lock */
+    _Atomic(uint64_t) generation;        /* odd while the slot holds a task; any thread */
+    uint64_t id;                         /* written before it is visible */
+    struct roti_pool *pool;              /* its runtime's workers; written before it is visible */
+    _Atomic(struct rota_task *) awaited; /* the task it awaits, for forwarding; own writes */
+    struct roti_list joiners;            /* waits for its end; under lock */
+    struct roti_spin lock;               /* joiners, name, and the change to DONE */
+    int32_t status;                      /* written before DONE */
+    char *name;                          /* heap, or NULL: "Task-<id>"; under lock */
 };
 
 /* At the top of the task's stack: what is needed only while it runs. */
@@ -54,13 +54,27 @@ struct roti_task_frame {
     rota_task_fn fn;
     void *arg;
     void (*arg_release)(void *arg);
-    struct roti_wait *wait;     /* first wait of the present suspension; for dump and forwarding */
-    const void *spawned_at;     /* return address of the spawn */
-    struct roti_worker *ran_on; /* of its last step */
-    struct rota_timeout *scope; /* innermost timeout scope; task only */
+    struct roti_wait *wait;      /* first wait of the present suspension; for dump and forwarding */
+    const void *spawned_at;      /* return address of the spawn */
+    struct roti_worker *ran_on;  /* of its last step */
+    struct rota_timeout *scope;  /* innermost timeout scope; task only */
     unsigned waits_after_cancel; /* debug: since a delivered request; task only */
-    uint64_t waker;             /* number of the task that last woke it; 0: a callback or thread */
+    uint64_t waker;              /* number of the task that last woke it; 0: a callback or thread */
 };
+
+/* The loop that a task is on: inside the task its own; for others a hint, as it may move. */
+static inline struct roti_worker *roti_task_worker(const struct rota_task *task)
+{
+    /* [T8] relaxed: queues hand the task over with release and acquire; this orders nothing. */
+    return roti_load(T8, relaxed, &task->worker);
+}
+
+/* Written by whoever has the task in hand: at each push, and at each step. */
+static inline void roti_task_set_worker(struct rota_task *task, struct roti_worker *worker)
+{
+    /* [T4] relaxed: as [T8]. */
+    roti_store(T4, relaxed, &task->worker, worker);
+}
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,16 +107,17 @@ enum roti_switch {
     ROTI_SWITCH_CALL,  /* run a function on the loop's stack and come back */
 };
 
-/* Switches from the current task to its loop. Returns when the task is resumed, on whatever thread. */
+/* Switches from the current task to its loop. Returns when the task is resumed, on whatever thread.
+ */
 void roti_task_switch_out(struct rota_task *task, enum roti_switch why);
 
 /* Runs one step of a QUEUED task on the loop's thread. */
 void roti_task_step(struct roti_worker *worker, struct rota_task *task);
 
-/* Who is told of failures that nobody else sees: set once, by the layer above. `worker` is the one of
- * the thread where it became final, or NULL. */
-typedef void (*roti_report_fn)(struct roti_worker *worker, const char *text,
-                               struct rota_task *task, int status);
+/* Who is told of failures that nobody else sees: set once, by the layer above. `worker` is the one
+ * of the thread where it became final, or NULL. */
+typedef void (*roti_report_fn)(struct roti_worker *worker, const char *text, struct rota_task *task,
+                               int status);
 void roti_task_set_report(roti_report_fn report);
 
 /* A counted reference if the slot still holds a live task of that generation, else false. */
@@ -110,8 +125,8 @@ bool roti_task_try_ref(struct rota_task *task, uint64_t generation);
 
 /*
  * One pass over the registry: calls visit(task, arg) with a counted reference, which the visitor
- * takes over, for each task of `pool` that is not done: the users', or (internal) the runtime's own.
- * A task alive throughout the call is visited exactly once. Any thread.
+ * takes over, for each task of `pool` that is not done: the users', or (internal) the runtime's
+ * own. A task alive throughout the call is visited exactly once. Any thread.
  */
 void roti_task_visit(struct roti_pool *pool, bool internal,
                      void (*visit)(struct rota_task *task, void *arg), void *arg);

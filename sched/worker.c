@@ -5,12 +5,12 @@
  * Problem.    Callbacks and pinned tasks keep asyncio's order; unpinned tasks may be anywhere; new
  *             events must not wait behind a long queue; and a loop that sleeps must have been sure
  *             that there was nothing.
- * Design.     A turn runs the local queue as it stood, then up to a budget of the ready ring. Between
- *             steps it polls without blocking when ROTI_POLL_STEPS steps or ROTI_POLL_NS have passed.
- *             With nothing left it searches the other loops, oldest first, and with nothing found it
- *             parks by the protocol of sched/idle.h and sched/inbox.h.
- * Invariants. I1 Nothing of a task is touched after it was enqueued.
- *             I2 A worker that holds a searcher's token gives it back before it runs anything.
+ * Design.     A turn runs the local queue as it stood, then up to a budget of the ready ring.
+ * Between steps it polls without blocking when ROTI_POLL_STEPS steps or ROTI_POLL_NS have passed.
+ *             With nothing left it searches the other loops, oldest first, and with nothing found
+ * it parks by the protocol of sched/idle.h and sched/inbox.h. Invariants. I1 Nothing of a task is
+ * touched after it was enqueued. I2 A worker that holds a searcher's token gives it back before it
+ * runs anything.
  */
 #include "sched/worker.h"
 
@@ -43,7 +43,8 @@ struct rota_task *rota_current_task(void)
     return worker != NULL ? worker->current : NULL;
 }
 
-/* ---- Queues ------------------------------------------------------------------------------------ */
+/* ---- Queues ------------------------------------------------------------------------------------
+ */
 
 /* Moves what others posted behind the local queue; unpinned tasks to the ring. Owner. */
 static void take_inbox(struct roti_worker *worker)
@@ -103,7 +104,7 @@ void roti_pool_wake_one(struct roti_pool *pool)
 static void post_task(struct roti_worker *worker, struct rota_task *task)
 {
     struct roti_pool *pool = worker->pool;
-    roti_store(T4, relaxed, &task->worker, worker);
+    roti_task_set_worker(task, worker);
     if (roti_inbox_push(&worker->inbox.tasks, &task->work.link) == ROTI_PUSH_FIRST)
         notify(worker);
     roti_pool_wake_one(pool); /* the owner may be busy for long; any loop may take it */
@@ -119,8 +120,7 @@ static struct roti_worker *next_worker(struct roti_worker *worker)
 /* Enqueues from a worker of the task's own pool. */
 static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool away)
 {
-    /* [T4] relaxed: the task is ours until it is enqueued. */
-    struct roti_worker *last = roti_load(T4, relaxed, &task->worker);
+    struct roti_worker *last = roti_task_worker(task);
     if (task->work.extra > 0 || self->pool->worker_count == 1) {
         if (last == self)
             roti_worker_push_local(self, &task->work);
@@ -128,13 +128,13 @@ static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool 
             (void)roti_worker_post(last, &task->work);
     } else if (ROTI_MIGRATE) {
         struct roti_worker *next = next_worker(self);
-        roti_store(T4, relaxed, &task->worker, next);
+        roti_task_set_worker(task, next);
         (void)roti_worker_post(next, &task->work);
     } else if (away && last != self) {
         post_task(last, task);
     } else {
         struct roti_pool *pool = self->pool;
-        roti_store(T4, relaxed, &task->worker, self);
+        roti_task_set_worker(task, self);
         roti_ring_push(&self->ring, &task->work.link);
         roti_pool_wake_one(pool);
     }
@@ -150,7 +150,7 @@ static void enqueue(struct rota_task *task, bool away)
     }
     /* A closed inbox refuses it: the task outlived the shutdown deadline, and stays where it is. */
     roti_pool_foreign_enter(pool);
-    struct roti_worker *last = roti_load(T4, relaxed, &task->worker);
+    struct roti_worker *last = roti_task_worker(task);
     if (task->work.extra > 0 || pool->worker_count == 1)
         (void)roti_worker_post(last, &task->work);
     else
@@ -168,7 +168,8 @@ void roti_task_enqueue_away(struct rota_task *task)
     enqueue(task, true);
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------- */
+/* ---- Steps -------------------------------------------------------------------------------------
+ */
 
 static void poll_now(struct roti_worker *worker)
 {
@@ -240,7 +241,8 @@ static bool has_own_work(struct roti_worker *worker)
            !roti_inbox_empty(&worker->inbox.posts) || !roti_inbox_empty(&worker->inbox.tasks);
 }
 
-/* ---- Search ------------------------------------------------------------------------------------ */
+/* ---- Search ------------------------------------------------------------------------------------
+ */
 
 /* Takes tasks of `victim` into the own ring. The number taken, 0, or ROTI_STEAL_LOST. */
 static int steal_from(struct roti_worker *worker, struct roti_worker *victim)
@@ -250,8 +252,7 @@ static int steal_from(struct roti_worker *worker, struct roti_worker *victim)
     struct roti_link *link;
     int count = roti_ring_steal(&victim->ring, items);
     for (int i = 0; i < count; i++) {
-        roti_store(T4, relaxed, &roti_container_of(items[i], struct rota_task, work.link)->worker,
-                   worker);
+        roti_task_set_worker(roti_container_of(items[i], struct rota_task, work.link), worker);
         roti_ring_push(&worker->ring, items[i]);
     }
     if (count != 0)
@@ -259,8 +260,7 @@ static int steal_from(struct roti_worker *worker, struct roti_worker *victim)
     roti_fifo_init(&posted);
     count = (int)roti_inbox_take(&victim->inbox.tasks, &posted);
     while ((link = roti_fifo_pop(&posted)) != NULL) {
-        roti_store(T4, relaxed, &roti_container_of(link, struct rota_task, work.link)->worker,
-                   worker);
+        roti_task_set_worker(roti_container_of(link, struct rota_task, work.link), worker);
         roti_ring_push(&worker->ring, link);
     }
     return count;
@@ -313,7 +313,8 @@ static bool search(struct roti_worker *worker)
     return count != 0;
 }
 
-/* ---- Sleep ------------------------------------------------------------------------------------- */
+/* ---- Sleep -------------------------------------------------------------------------------------
+ */
 
 /* The last look before sleep: anything that this loop could run, anywhere? */
 static bool any_work(struct roti_worker *worker)
@@ -335,8 +336,7 @@ static void sleep_in_poll(struct roti_worker *worker)
     struct roti_pool *pool = worker->pool;
     int64_t begun_ns = worker->driver->now(worker->loop);
     roti_count(worker, parks, 1);
-    worker->driver->poll(worker->loop,
-                         worker->index == 0 ? pool->drain_deadline_ns : INT64_MAX);
+    worker->driver->poll(worker->loop, worker->index == 0 ? pool->drain_deadline_ns : INT64_MAX);
     worker->steps = 0;
     worker->polled_ns = worker->driver->now(worker->loop);
     roti_count(worker, idle_ns, worker->polled_ns - begun_ns);
@@ -361,7 +361,8 @@ static void park(struct roti_worker *worker)
         worker->searching = true; /* on the waker's account */
 }
 
-/* ---- The turn ---------------------------------------------------------------------------------- */
+/* ---- The turn ----------------------------------------------------------------------------------
+ */
 
 static void turn(struct roti_worker *worker)
 {

@@ -23,9 +23,9 @@
 struct roti_pool;
 struct rota_task;
 
-#define ROTI_POLL_STEPS 61           /* steps between two polls while work is left */
+#define ROTI_POLL_STEPS 61            /* steps between two polls while work is left */
 #define ROTI_POLL_NS INT64_C(1000000) /* time between two polls while work is left */
-#define ROTI_CLOCK_STEPS 16          /* steps between two looks at the clock for it */
+#define ROTI_CLOCK_STEPS 16           /* steps between two looks at the clock for it */
 
 /* X(field, text): counters of a loop. Written by the owner only, read by any thread. */
 #define ROTI_COUNTERS(X)                                                                           \
@@ -76,21 +76,20 @@ struct roti_worker {
     struct roti_fifo local;                           /* callbacks and pinned tasks */
     struct roti_slots_cache task_cache;
     struct roti_stack_cache stack_cache;
-    struct roti_context_slot context; /* for callbacks */
+    struct roti_context_slot context;  /* for callbacks */
     struct roti_thread *thread_object; /* of this worker's thread, while it runs */
     struct roti_call *call;            /* what ROTI_SWITCH_CALL runs */
     uint64_t next_task_id;             /* from a block of numbers taken at once */
     uint64_t last_task_id;
-    unsigned steps;                   /* since the last poll */
-    int64_t polled_ns;                /* time of the last poll, when it was looked at */
-    bool searching;                   /* holds a searcher's token of the pool */
+    unsigned steps;    /* since the last poll */
+    int64_t polled_ns; /* time of the last poll, when it was looked at */
+    bool searching;    /* holds a searcher's token of the pool */
     pthread_t thread;
     struct roti_overflow_thread overflow_thread; /* its alternate signal stack */
 
     /* ---- shared ---- */
     struct roti_ring ring;
     struct roti_inbox inbox;
-    _Atomic(struct rota_task *) running; /* `current`, for dumps; borrowed */
     struct roti_counters counters;
 };
 

@@ -15,6 +15,7 @@
 #include "sched/base/slots.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct roti_worker;
@@ -57,6 +58,9 @@ extern "C" {
 
 /* This thread's object, created empty at the first call; never NULL. */
 struct roti_thread *roti_thread_self(void);
+
+/* The calling thread's own stack: its lowest usable byte and its size. 0 or a negative errno. */
+int roti_thread_stack(char **ret_low, size_t *ret_size);
 
 #ifdef __cplusplus
 }

@@ -37,15 +37,16 @@ struct rota_handle {
     int verdict;
 };
 
-/* What the exception handler is told. Fields that do not apply are NULL or 0. Valid during the call. */
+/* What the exception handler is told. Fields that do not apply are NULL or 0. Valid during the
+ * call. */
 struct rota_error_info {
-    const char *message;      /* what happened, one sentence */
-    int error;                /* the negative status */
-    struct rota_loop *loop;   /* where the failure became final; NULL: on no loop */
-    struct rota_task *task;   /* the failed task */
+    const char *message;        /* what happened, one sentence */
+    int error;                  /* the negative status */
+    struct rota_loop *loop;     /* where the failure became final; NULL: on no loop */
+    struct rota_task *task;     /* the failed task */
     struct rota_future *future; /* the failed future */
-    rota_callback_fn callback; /* the failed callback */
-    void *arg;                /* its argument */
+    rota_callback_fn callback;  /* the failed callback */
+    void *arg;                  /* its argument */
 };
 
 typedef void (*rota_exception_fn)(const struct rota_error_info *info, void *arg);
@@ -108,11 +109,11 @@ ROTA_API int64_t rota_time_ns(void);
  * and with debug on ROTA_EWRONGLOOP when another thread calls (off: forwarded to the thread-safe
  * path). *handle is untouched on error.
  * Call from: the loop's own thread. Suspends: no.
- * Ownership: `arg` is the caller's; `context` NULL is a copy of the current one, else that object is
- * entered and kept by a reference. Source: asyncio loop.call_soon.
+ * Ownership: `arg` is the caller's; `context` NULL is a copy of the current one, else that object
+ * is entered and kept by a reference. Source: asyncio loop.call_soon.
  */
-ROTA_API int rota_call_soon(struct rota_loop *loop, struct rota_handle *handle,
-                            rota_callback_fn fn, void *arg, struct rota_context *context);
+ROTA_API int rota_call_soon(struct rota_loop *loop, struct rota_handle *handle, rota_callback_fn fn,
+                            void *arg, struct rota_context *context);
 
 /*
  * The same from any thread: wakes the loop if it sleeps. Order is kept for each calling thread, and
@@ -168,10 +169,9 @@ ROTA_API int rota_handle_cancel(struct rota_handle *handle);
  *
  * Returns: ROTA_PREVENTED, ROTA_ALREADY_RAN (it may have been running when the call was made),
  * ROTA_ALREADY_CANCELLED, or ROTA_RUNNING inside the callback itself.
- * Errors: -EINVAL as rota_handle_cancel(); ROTA_ESTATE on another loop's thread outside a task, where
- * waiting would stop that loop.
- * Call from: any thread that runs no loop, or any task. Suspends: yes.
- * Ownership: the token stays the caller's. Source: asyncio's thread-safe handles.
+ * Errors: -EINVAL as rota_handle_cancel(); ROTA_ESTATE on another loop's thread outside a task,
+ * where waiting would stop that loop. Call from: any thread that runs no loop, or any task.
+ * Suspends: yes. Ownership: the token stays the caller's. Source: asyncio's thread-safe handles.
  */
 ROTA_API ROTA_SUSPENDS int rota_handle_cancel_wait(struct rota_handle *handle);
 
@@ -266,12 +266,11 @@ struct rota_counters {
  * Call from: any thread that holds a reference to the loop, after its close too. Suspends: no.
  * Ownership: *ret_counters is the caller's.
  */
-ROTA_API int rota_loop_counters(const struct rota_loop *loop,
-                                struct rota_counters *ret_counters);
+ROTA_API int rota_loop_counters(const struct rota_loop *loop, struct rota_counters *ret_counters);
 
 /*
- * Print every task of the calling thread's runtime: name, loop, state, what it waits for, who woke it
- * last, and its stack.
+ * Print every task of the calling thread's runtime: name, loop, state, what it waits for, who woke
+ * it last, and its stack.
  *
  * Returns: the number of tasks printed.
  * Errors: ROTA_ENOLOOP, -EINVAL (NULL), -ENOMEM.

@@ -13,16 +13,16 @@ ROTA_BEGIN_DECLS
 
 /* Zero in any field means its default; a NULL opts means all defaults. Copied by the callee. */
 struct rota_run_opts {
-    unsigned loops;              /* default one per CPU that the process may use; at most 256. With 1
-                                    every task is pinned: asyncio's order, exactly */
-    size_t stack_size;           /* of tasks; default 256 KiB of address space */
-    int64_t shutdown_timeout_ns; /* how long leftover tasks may take; default: no limit */
+    unsigned loops;    /* default one per CPU that the process may use; at most 256. With 1
+                          every task is pinned: asyncio's order, exactly */
+    size_t stack_size; /* of tasks; default 256 KiB of address space */
+    int64_t shutdown_timeout_ns;         /* how long leftover tasks may take; default: no limit */
     rota_exception_fn exception_handler; /* default rota_default_exception_handler() */
     void *exception_arg;
-    bool debug;                  /* slow callbacks, wrong threads, swallowed cancellations */
-    int64_t slow_callback_ns;    /* debug: report steps that take so long; default 100 ms */
-    bool no_signals;             /* leave SIGINT and SIGTERM alone */
-    bool pin_cpus;               /* bind each loop's thread to a CPU of its own */
+    bool debug;               /* slow callbacks, wrong threads, swallowed cancellations */
+    int64_t slow_callback_ns; /* debug: report steps that take so long; default 100 ms */
+    bool no_signals;          /* leave SIGINT and SIGTERM alone */
+    bool pin_cpus;            /* bind each loop's thread to a CPU of its own */
 };
 
 /*

@@ -27,14 +27,14 @@ typedef int (*rota_task_fn)(void *arg);
 
 /* Zero in any field means its default; a NULL opts means all defaults. Copied by the callee. */
 struct rota_task_opts {
-    const char *name;              /* default "Task-<number>" */
-    size_t stack_size;             /* default the runtime's (256 KiB); a power of two is best */
-    struct rota_context *context;  /* default: a copy of the current one. An explicit object is
-                                      shared, and pins the task to the loop that entered it first */
+    const char *name;               /* default "Task-<number>" */
+    size_t stack_size;              /* default the runtime's (256 KiB); a power of two is best */
+    struct rota_context *context;   /* default: a copy of the current one. An explicit object is
+                                       shared, and pins the task to the loop that entered it first */
     void (*arg_release)(void *arg); /* called once when the task is done, or when it is cancelled
                                        before its first step and `fn` never runs; not on failure
                                        of the spawn itself */
-    bool pinned;                   /* never leaves the loop that it is spawned on */
+    bool pinned;                    /* never leaves the loop that it is spawned on */
 };
 
 /*
@@ -210,7 +210,8 @@ ROTA_API ROTA_SUSPENDS int rota_yield(void);
 ROTA_API void rota_pin(void);
 
 /*
- * End one rota_pin() of the current task; more of them than pins is a programming error (assertion).
+ * End one rota_pin() of the current task; more of them than pins is a programming error
+ * (assertion).
  *
  * Returns: nothing.
  * Errors: none.
