@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - an HTTP/1.1 service on every core: options, the server, the graceful stop.
+ *
+ * Usage: http-service [--address ADDRESS] [--root DIR] [--loops N] [--connections N]
+ *
+ * Prints one line, "listening on ADDRESS", when it serves. SIGTERM stops it gracefully: requests
+ * that have come are answered, then connections end.
+ */
+#include "service.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct options {
+    const char *address;
+    const char *root;
+    unsigned loops;
+    size_t connection_count_max;
+};
+
+static struct service service = {
+    .root_fd = -1,
+    .header_timeout_ns = 10 * ROTA_SEC,
+    .idle_timeout_ns = 60 * ROTA_SEC,
+    .min_rate = 100,
+};
+
+static int serve(void *arg)
+{
+    const struct options *options = arg;
+    struct rota_addr addr;
+    char name[128];
+    int r = rota_addr_parse(&addr, options->address);
+    if (r < 0)
+        return r;
+    struct rota_server_opts opts = {
+        .connection_count_max = options->connection_count_max,
+        .start_later = true, /* connections may come only once service.server is set */
+        .drain_timeout_ns = 5 * ROTA_SEC,
+    };
+    r = rota_server_create(&service.server, &addr, serve_connection, &service, &opts);
+    if (r < 0)
+        return r;
+    r = rota_server_start(service.server);
+    if (r == 0)
+        r = rota_server_addr(service.server, &addr);
+    if (r == 0) {
+        rota_addr_format(&addr, name, sizeof name);
+        printf("listening on %s\n", name);
+        fflush(stdout);
+        r = rota_server_serve_forever(service.server);
+    }
+    rota_server_unref(service.server);
+    return r;
+}
+
+static int usage(const char *program)
+{
+    fprintf(stderr, "usage: %s [--address ADDRESS] [--root DIR] [--loops N] [--connections N]\n",
+            program);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"address", required_argument, NULL, 'a'},
+        {"root", required_argument, NULL, 'r'},
+        {"loops", required_argument, NULL, 'l'},
+        {"connections", required_argument, NULL, 'c'},
+        {NULL, 0, NULL, 0},
+    };
+    struct options options = {.address = "127.0.0.1:8080"};
+    int option;
+    while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        if (option == 'a')
+            options.address = optarg;
+        else if (option == 'r')
+            options.root = optarg;
+        else if (option == 'l')
+            options.loops = (unsigned)strtoul(optarg, NULL, 10);
+        else if (option == 'c')
+            options.connection_count_max = strtoul(optarg, NULL, 10);
+        else
+            return usage(argv[0]);
+    }
+    if (optind != argc)
+        return usage(argv[0]);
+    if (options.root != NULL &&
+        (service.root_fd = open(options.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+        perror(options.root);
+        return 1;
+    }
+    http_parser_set_max_header_size(HEADER_SIZE_MAX);
+    int r = rota_run(serve, &options, &(struct rota_run_opts){.loops = options.loops});
+    if (service.root_fd >= 0)
+        close(service.root_fd);
+    if (r < 0)
+        fprintf(stderr, "http-service: %s\n", rota_strerror(r));
+    return r < 0;
+}
