@@ -158,13 +158,6 @@ static int parse_port(in_port_t *ret_port, const char *text)
     return 0;
 }
 
-/* The number of an interface, > 0. Not inlined, so that no address of errno is kept by a caller. */
-__attribute__((noinline)) static int find_interface(const char *name)
-{
-    unsigned index = if_nametoindex(name);
-    return index > 0 ? (int)index : -errno;
-}
-
 static int parse_scope(uint32_t *ret_scope, const char *text, size_t size)
 {
     char name[IF_NAMESIZE];
@@ -176,10 +169,10 @@ static int parse_scope(uint32_t *ret_scope, const char *text, size_t size)
         return -ENODEV; /* no interface has so long a name */
     memcpy(name, text, size);
     name[size] = '\0';
-    int r = find_interface(name);
-    if (r < 0)
-        return r;
-    *ret_scope = (uint32_t)r;
+    unsigned index = if_nametoindex(name);
+    if (index == 0)
+        return -ENODEV; /* the C library does not say dependably why */
+    *ret_scope = index;
     return 0;
 }
 

@@ -49,8 +49,8 @@ struct rota_addr {
  *
  * Returns: 0 with *ret_addr set.
  * Errors: -EINVAL for an argument that is NULL and for text of any other form (host names too);
- * -ENAMETOOLONG for a unix name that does not fit; -ENODEV for an unknown interface, -EMFILE or
- * -ENFILE where its number cannot be asked for. *ret_addr is then untouched.
+ * -ENAMETOOLONG for a unix name that does not fit; -ENODEV for an interface that is unknown, or
+ * cannot be asked for as no descriptor is left. *ret_addr is then untouched.
  * Call from: anywhere. Suspends: no.
  * Ownership: *ret_addr is the caller's and refers to nothing; `text` is only read.
  */
