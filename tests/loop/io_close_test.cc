@@ -85,6 +85,9 @@ TEST_F(IoTry, H54ADuplicateOfAClosedDescriptorIsNotHeardOf)
     struct roti_io *io = open(fd);
     poll();
     finish(io);
+    put(old_pair.right(), "old");
+    struct epoll_event event;
+    EXPECT_EQ(0, epoll_wait(loop->poller.epoll_fd, &event, 1, 0)) << "the registration has ended";
     int same = fcntl(new_pair.left(), F_DUPFD_CLOEXEC, fd);
     ASSERT_EQ(fd, same);
     struct roti_io *next = open(same);
