@@ -20,7 +20,8 @@
 #include "sched/pool.h"
 #include "sched/registry.h"
 
-/* Steps of the ring in one turn, before the local queue has its turn again. */
+/* Steps of each queue in one turn, before the other has its turn. */
+#define LOCAL_BUDGET 244
 #define RING_BUDGET 61
 
 /* How often a thief tries again after it lost races only. */
@@ -209,22 +210,28 @@ static void run_task(struct roti_worker *worker, struct rota_task *task)
     step_done(worker);
 }
 
-/* Runs the local queue as it stood: what is pushed meanwhile comes in the next turn. */
+static void run_item(struct roti_worker *worker, struct roti_work *work)
+{
+    if (work->kind == ROTI_WORK_TASK) {
+        run_task(worker, roti_container_of(work, struct rota_task, work));
+        return;
+    }
+    roti_count(worker, callbacks, 1);
+    worker->driver->run(worker->loop, work);
+    step_done(worker);
+}
+
+/* Runs the local queue as it stood: what is pushed meanwhile comes in the next turn. Within a
+ * budget, so that threads which post faster than this loop runs do not keep the ring from its turn.
+ */
 static void run_local(struct roti_worker *worker)
 {
-    struct roti_fifo batch;
-    struct roti_link *link;
-    roti_fifo_init(&batch);
-    roti_fifo_append(&batch, &worker->local);
-    while ((link = roti_fifo_pop(&batch)) != NULL) {
-        struct roti_work *work = roti_container_of(link, struct roti_work, link);
-        if (work->kind == ROTI_WORK_TASK) {
-            run_task(worker, roti_container_of(work, struct rota_task, work));
-        } else {
-            roti_count(worker, callbacks, 1);
-            worker->driver->run(worker->loop, work);
-            step_done(worker);
-        }
+    const struct roti_link *last = roti_fifo_last(&worker->local);
+    bool more = last != NULL;
+    for (int i = 0; more && i < LOCAL_BUDGET; i++) {
+        struct roti_link *link = roti_fifo_pop(&worker->local);
+        more = link != last;
+        run_item(worker, roti_container_of(link, struct roti_work, link));
     }
 }
 

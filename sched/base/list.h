@@ -97,6 +97,12 @@ static inline struct roti_link *roti_fifo_pop(struct roti_fifo *fifo)
     return link;
 }
 
+/* The newest link; NULL when empty. */
+static inline struct roti_link *roti_fifo_last(const struct roti_fifo *fifo)
+{
+    return fifo->head != NULL ? roti_container_of(fifo->tail, struct roti_link, next) : NULL;
+}
+
 /* Moves all of `from` behind what `fifo` holds; `from` is empty afterwards. */
 static inline void roti_fifo_append(struct roti_fifo *fifo, struct roti_fifo *from)
 {
