@@ -275,7 +275,6 @@ TEST_P(Handle, H51_PostsThatRaceWithTheCloseRunOrAreRefused)
 {
     for (int round = 0; round < support::scale(100); round++) {
         std::atomic<int> calls{0};
-        std::atomic<bool> stop{false};
         int accepted = 0;
         rota_loop *loop = nullptr;
         std::thread poster;
