@@ -169,6 +169,11 @@ struct rota_loop *roti_io_loop(const struct roti_io *io)
     return io->loop;
 }
 
+void roti_io_forget(void)
+{
+    roti_slots_forget(&io_slots);
+}
+
 size_t roti_io_live(void)
 {
     return roti_slots_used(&io_slots);

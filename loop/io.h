@@ -7,8 +7,8 @@
  * can stand behind the same calls. Each suspending operation tries first where the descriptor may
  * be ready, and waits otherwise; cancelled, it has consumed nothing.
  *
- * Threads. Any thread of the runtime, unless said otherwise. One task at a time may wait to read and
- * one to write, else -EBUSY.
+ * Threads. Any thread of the runtime, unless said otherwise. One task at a time may wait to read
+ * and one to write, else -EBUSY.
  */
 #ifndef ROTI_IO_H
 #define ROTI_IO_H
@@ -58,28 +58,35 @@ int roti_io_fd(const struct roti_io *io);
 /* The loop of its registration. */
 struct rota_loop *roti_io_loop(const struct roti_io *io);
 
-/* ---- Operations that suspend: count or 0, else a negative error, -ECANCELED and ROTA_ECLOSED among
- *      them; -EBUSY where another task waits in that direction; ROTA_ENOTASK outside a task. ---- */
+/*
+ * ---- Operations that suspend ----
+ *
+ * A count or 0, else a negative error, -ECANCELED and ROTA_ECLOSED among them; -EBUSY where another
+ * task waits in that direction; ROTA_ENOTASK outside a task.
+ */
 
-/* Receives 1..size bytes; 0 at the end of the stream. */
+/* Receives 1..size bytes; 0 at the end of the stream. `flags`: MSG_PEEK or none; -EINVAL. */
 ROTA_SUSPENDS ssize_t roti_io_recv(struct roti_io *io, void *buffer, size_t size, int flags);
 
 /* Waits until readable holding no memory, then receives into a block of the current loop's pool.
  * >= 0 with *ret_lent filled (size 0 at the end: nothing is lent). */
 ROTA_SUSPENDS ssize_t roti_io_recv_lent(struct roti_io *io, struct roti_lent *ret_lent);
 
-/* Sends what fits, at least one byte; MSG_NOSIGNAL. */
+/* Sends what fits, at least one byte; never a signal. `flags`: MSG_MORE, MSG_OOB, MSG_EOR; -EINVAL.
+ */
 ROTA_SUSPENDS ssize_t roti_io_send(struct roti_io *io, const void *data, size_t size, int flags);
 
 /* The same for several pieces. */
 ROTA_SUSPENDS ssize_t roti_io_sendmsg(struct roti_io *io, const struct msghdr *message, int flags);
 
-/* Accepts one connection: its non-blocking, close-on-exec descriptor. Errors as accept4, EMFILE among
- * them; ECONNABORTED and EINTR are retried inside. */
+/* Accepts one connection: its non-blocking, close-on-exec descriptor. Errors as accept4, EMFILE
+ * among them; ECONNABORTED and EINTR are retried inside. */
 ROTA_SUSPENDS int roti_io_accept(struct roti_io *io, struct sockaddr_storage *ret_peer,
                                  socklen_t *ret_size);
 
-/* Connects a fresh socket: 0 or the connection's error. */
+/* Connects a fresh socket: 0 or the connection's error; -EAGAIN from a unix listener whose queue is
+ * full, of which nothing tells when it has room. Cancelled, the socket is of no more use: close it.
+ */
 ROTA_SUSPENDS int roti_io_connect(struct roti_io *io, const struct sockaddr *addr, socklen_t size);
 
 /* Waits until reading (writing) would not block, or an error is there: 0. Consumes nothing. */
@@ -93,8 +100,8 @@ ssize_t roti_io_try_send(struct roti_io *io, const void *data, size_t size, int 
 ssize_t roti_io_try_sendmsg(struct roti_io *io, const struct msghdr *message, int flags);
 int roti_io_try_accept(struct roti_io *io, struct sockaddr_storage *ret_peer, socklen_t *ret_size);
 
-/* Ends one direction of a connection, or both (SHUT_RD, SHUT_WR, SHUT_RDWR). 0, ROTA_ECLOSED, or the
- * kernel's error. Any context. */
+/* Ends one direction of a connection, or both (SHUT_RD, SHUT_WR, SHUT_RDWR). 0, ROTA_ECLOSED, or
+ * the kernel's error. Any context. */
 int roti_io_shutdown(struct roti_io *io, int how);
 
 /* Gives lent memory back to the pool of the current loop. Any thread; `lent` is emptied. */

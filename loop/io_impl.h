@@ -73,6 +73,9 @@ ssize_t roti_io_perform_ready(struct roti_io *io, const struct roti_operation *o
 int roti_io_enter(struct roti_io *io);
 void roti_io_leave(struct roti_io *io);
 
+/* In the child of a fork, on its only thread: forgets every slot. The numbers stay open there. */
+void roti_io_forget(void);
+
 /* Descriptors that were opened and not freed. For tests. */
 size_t roti_io_live(void);
 

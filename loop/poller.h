@@ -65,8 +65,8 @@ struct roti_poller_ops {
     unsigned (*wait)(struct roti_poller *poller, int64_t timeout_ns);
     void (*wake)(struct roti_poller *poller);
 
-    /* Registers a descriptor for life: 0 or a negative errno. `shared`: a listener that other pollers
-     * watch too, of which one is to be told of a connection. */
+    /* Registers a descriptor for life: 0 or a negative errno. `shared`: a listener that other
+     * pollers watch too, of which one is to be told of a connection. */
     int (*add)(struct roti_poller *poller, struct roti_io *io, bool shared);
 
     /* Ends the registration, before the descriptor is closed. */

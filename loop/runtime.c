@@ -2,13 +2,17 @@
 /*
  * runtime.c - rota_run(): the one place where workers are given their loops.
  */
+#include "loop/handle_node.h"
+#include "loop/io_impl.h"
 #include "loop/loop_impl.h"
 #include "loop/stop.h"
 #include "sched/base/alloc.h"
 #include "sched/base/random.h"
+#include "sched/fork.h"
 #include "sched/registry.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <rota/error.h>
 #include <sched.h>
 
@@ -162,8 +166,21 @@ static int run_all(struct run *run, rota_task_fn fn, void *arg, bool signals)
     return interrupted && status == -ECANCELED ? ROTA_EINTERRUPT : status;
 }
 
+/* In the child of a fork: the slots of this layer are as other threads left them. */
+static void forget_slots(void)
+{
+    roti_slots_forget(&roti_handle_slots);
+    roti_io_forget();
+}
+
+static void watch_forks(void)
+{
+    roti_fork_on_child(forget_slots);
+}
+
 int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
 {
+    static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
     static const struct rota_run_opts defaults;
     if (opts == NULL)
         opts = &defaults;
@@ -171,6 +188,7 @@ int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
         return -EINVAL;
     if (roti_worker_current() != NULL)
         return ROTA_ESTATE;
+    pthread_once(&fork_once, watch_forks);
     roti_task_set_report(report_task);
     struct run *run = roti_zalloc_aligned(_Alignof(struct run), sizeof *run);
     if (run == NULL)

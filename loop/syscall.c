@@ -217,8 +217,8 @@ WRAPPER int roti_sys_unlink(const char *path)
 
 WRAPPER int roti_sys_socketpair(int ret_fds[2])
 {
-    return (int)CALL(socketpair, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-                                            ret_fds));
+    return (int)CALL(socketpair,
+                     socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ret_fds));
 }
 
 WRAPPER void roti_sys_signal_send(int fd, const void *data, size_t size)

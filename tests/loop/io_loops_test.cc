@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <set>
+#include <sys/wait.h>
 #include <vector>
 
 namespace {
@@ -120,6 +121,27 @@ TEST(IoLoops, H55ClosingFromAnotherLoopEndsEveryReceive)
                       EXPECT_EQ(ROTA_ECLOSED, reader.join());
                       EXPECT_EQ(0, writer.join());
                   }
+                  return 0;
+              }));
+}
+
+/* The child of a fork has none of the parent's descriptors, and opens its own in the same slots. */
+TEST(IoLoops, TheChildOfAForkStartsAnew)
+{
+    auto talk = [] {
+        Pair pair;
+        return pair.left.send("abc") == 3 && pair.right.recv() == "abc" ? 0 : -EIO;
+    };
+    EXPECT_EQ(0, run(2, [&] {
+                  Pair pair;
+                  pid_t child = fork();
+                  if (child == 0)
+                      _exit(roti_io_live() != 0 || run(2, talk) != 0 || roti_io_live() != 0);
+                  int status = 0;
+                  EXPECT_EQ(child, waitpid(child, &status, 0));
+                  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+                  EXPECT_EQ(3, pair.left.send("abc")) << "and the parent has lost nothing";
+                  EXPECT_EQ("abc", pair.right.recv());
                   return 0;
               }));
 }
