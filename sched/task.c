@@ -21,6 +21,7 @@
 #define SWALLOWED_WAITS 16
 
 static _Atomic(roti_report_fn) report_hook;
+static _Atomic(roti_suspend_fn) suspend_hook;
 
 void roti_task_set_report(roti_report_fn report)
 {
@@ -261,9 +262,19 @@ static void check_swallowed(struct rota_task *task)
         roti_task_report("a task swallowed its cancellation and goes on", task, -ECANCELED);
 }
 
+void roti_task_set_suspend_hook(roti_suspend_fn hook)
+{
+    /* [SW1] release: pairs with [SW2]. */
+    roti_store(SW1, release, &suspend_hook, hook);
+}
+
 void roti_task_switch_out(struct rota_task *task, enum roti_switch why)
 {
     struct roti_worker *worker = roti_worker_current();
+    /* [SW2] acquire: pairs with [SW1], so that what the hook reads was written. */
+    roti_suspend_fn hook = roti_load(SW2, acquire, &suspend_hook);
+    if (__builtin_expect(hook != NULL, 0) && why != ROTI_SWITCH_CALL)
+        hook(task);
     if (task->pool->debug && why != ROTI_SWITCH_CALL)
         check_swallowed(task);
     (void)roti_fiber_switch(&task->frame->fiber, &worker->fiber, (void *)(uintptr_t)why);

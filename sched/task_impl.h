@@ -111,6 +111,13 @@ enum roti_switch {
  */
 void roti_task_switch_out(struct rota_task *task, enum roti_switch why);
 
+/* Told of each suspension of every task, on the task's own stack, when all is ready for it. May
+ * call whatever does not suspend: cancel the task, for one. */
+typedef void (*roti_suspend_fn)(struct rota_task *task);
+
+/* Installs such a function, NULL to remove it. For tests; any thread, so it must be thread-safe. */
+void roti_task_set_suspend_hook(roti_suspend_fn hook);
+
 /* Runs one step of a QUEUED task on the loop's thread. */
 void roti_task_step(struct roti_worker *worker, struct rota_task *task);
 
