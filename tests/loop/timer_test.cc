@@ -381,11 +381,18 @@ TEST(TimerDeadline, H47_ATurnFiresNoMoreThanItsShare)
     EXPECT_TRUE(roti_timer_disarm(&counters[0].timer));
     EXPECT_FALSE(roti_timer_disarm(&counters[0].timer));
     EXPECT_EQ(0U, roti_timers_expire(timers.get(), 1999, 1000));
-    EXPECT_EQ(1U, roti_timers_expire(timers.get(), 2000, 1000));
-    EXPECT_EQ(1000U, roti_timers_expire(timers.get(), INT64_C(100'000'000'000), 1000));
-    EXPECT_LE(roti_timers_next(timers.get()), INT64_C(100'000'000'000));
-    EXPECT_EQ(1000U, roti_timers_expire(timers.get(), INT64_C(100'000'000'000), 1000));
-    EXPECT_EQ(498U, roti_timers_expire(timers.get(), INT64_C(100'000'000'000), 1000));
+    unsigned fired = 0;
+    int calls = 0;
+    /* A call may do less, as a large slot of the wheel is spread in shares; then it is due again.
+     */
+    while (roti_timers_next(timers.get()) <= INT64_C(100'000'000'000)) {
+        unsigned share = roti_timers_expire(timers.get(), INT64_C(100'000'000'000), 1000);
+        EXPECT_LE(share, 1000U);
+        fired += share;
+        ASSERT_LT(++calls, 10'000);
+    }
+    EXPECT_EQ(2499U, fired);
+    EXPECT_GE(calls, 3);
     EXPECT_EQ(INT64_MAX, roti_timers_next(timers.get()));
     for (std::size_t i = 0; i < counters.size(); i++)
         EXPECT_EQ(i == 0 ? 0 : 1, counters[i].fired) << i;
