@@ -44,6 +44,12 @@ size_t roti_pool_live(struct roti_pool *pool)
     return (size_t)(spawned_total(pool) - finished);
 }
 
+static uint32_t internal_live(const struct roti_pool *pool)
+{
+    /* [PL17] acquire: pairs with [PL16]. */
+    return roti_load(PL17, acquire, &pool->internal_live);
+}
+
 /* Counts with release, so that whoever sums up sees what came before. Owner only. */
 static void count_released(_Atomic(uint64_t) *count)
 {
@@ -51,7 +57,7 @@ static void count_released(_Atomic(uint64_t) *count)
     roti_store(PL4, release, count, roti_load(PL5, relaxed, count) + 1);
 }
 
-void roti_pool_count_spawn(struct roti_pool *pool, struct roti_worker *worker, bool internal)
+bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool internal)
 {
     if (internal)
         /* [PL15] relaxed: a task alive spawns it. */
@@ -61,16 +67,25 @@ void roti_pool_count_spawn(struct roti_pool *pool, struct roti_worker *worker, b
     else
         /* [PL6] release: as [PL4]. */
         roti_fetch_add(PL6, release, &pool->foreign_spawned, 1);
+    /* [D1] Accounted before the look at the phase. Pairs with [D2] of try_stopping(). */
+    roti_dekker_light();
+    if (roti_pool_phase(pool) < ROTI_CLOSING_PHASE)
+        return true;
+    roti_pool_retire(pool, worker, internal);
+    return false;
 }
 
-void roti_pool_count_finish(struct roti_pool *pool, struct roti_worker *worker, bool internal)
+void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool internal)
 {
     if (internal)
         /* [PL16] release: pairs with [PL17]. */
         roti_fetch_sub(PL16, release, &pool->internal_live, 1U);
-    else
+    else if (worker != NULL)
         count_released(&worker->counters.finished);
-    if (worker->index != 0 && roti_pool_phase(pool) == ROTI_DRAINING_PHASE)
+    else
+        /* [PL20] release: as [PL6], taken back. */
+        roti_fetch_sub(PL20, release, &pool->foreign_spawned, 1);
+    if ((worker == NULL || worker->index != 0) && roti_pool_phase(pool) >= ROTI_DRAINING_PHASE)
         roti_worker_notify(pool->workers[0]);
 }
 
@@ -104,11 +119,18 @@ static void begin_draining(struct roti_pool *pool)
         roti_worker_notify(pool->workers[0]);
 }
 
-/* Phase 2 -> 3: every worker leaves its loop. Worker 0. */
-static void begin_stopping(struct roti_pool *pool)
+/* Phase 2 -> 3 -> 4, or back: every worker leaves its loop. `force`: whatever is left. Worker 0. */
+static void try_stopping(struct roti_pool *pool, bool force)
 {
-    if (!phase_advance(pool, ROTI_DRAINING_PHASE, ROTI_STOPPING_PHASE))
+    if (!phase_advance(pool, ROTI_DRAINING_PHASE, ROTI_CLOSING_PHASE))
         return;
+    /* [D2] Closed before the last look at the accounts. Pairs with [D1] of roti_pool_admit(). */
+    roti_dekker_heavy();
+    if (!force && (roti_pool_live(pool) > 0 || internal_live(pool) > 0)) {
+        phase_advance(pool, ROTI_CLOSING_PHASE, ROTI_DRAINING_PHASE);
+        return;
+    }
+    phase_advance(pool, ROTI_CLOSING_PHASE, ROTI_STOPPING_PHASE);
     for (unsigned i = 1; i < pool->worker_count; i++)
         roti_worker_notify(pool->workers[i]);
 }
@@ -154,12 +176,12 @@ void roti_pool_supervise(struct roti_pool *pool)
         pool->drained_spawns = spawned;
         roti_task_visit(pool, false, cancel_leftover, pool);
     }
-    if (roti_pool_live(pool) > 0 && worker->driver->now(worker->loop) < pool->drain_deadline_ns)
+    bool late = worker->driver->now(worker->loop) >= pool->drain_deadline_ns;
+    if (roti_pool_live(pool) > 0 && !late)
         return;
     /* The runtime's own tasks end last. They do as they are told: no deadline. */
-    /* [PL17] acquire: pairs with [PL16]. */
-    if (roti_load(PL17, acquire, &pool->internal_live) == 0)
-        begin_stopping(pool);
+    if (internal_live(pool) == 0)
+        try_stopping(pool, late);
     else
         roti_task_visit(pool, true, cancel_leftover, pool);
 }

@@ -4,10 +4,11 @@
  *
  * Shutdown is a protocol in numbered phases; each begins only when the one before is complete:
  *   1 RUNNING   tasks run
- *   2 DRAINING  the first task has ended; leftovers are cancelled again and again until no task is
- *               left, or the deadline has passed
- *   3 STOPPING  no task runs any more; every worker leaves its loop
- *   4 STOPPED   every thread is joined; inboxes are closed, what they hold is dropped
+ *   2 DRAINING  the first task has ended; leftovers are cancelled, and what they spawn, until no
+ * task is left or the deadline has passed 3 CLOSING   no task is left; spawns are refused, and the
+ * accounts are looked at once more: a callback may have spawned just before. Back to 2 if so 4
+ * STOPPING  every worker leaves its loop 5 STOPPED   every thread is joined; inboxes are closed,
+ * what they hold is dropped
  */
 #ifndef ROTI_POOL_H
 #define ROTI_POOL_H
@@ -23,6 +24,7 @@
 enum roti_phase {
     ROTI_RUNNING_PHASE = 1,
     ROTI_DRAINING_PHASE,
+    ROTI_CLOSING_PHASE,
     ROTI_STOPPING_PHASE,
     ROTI_STOPPED_PHASE,
 };
@@ -87,10 +89,13 @@ void roti_pool_done(struct roti_pool *pool);
 /* Tasks that are not done, the runtime's own left out. Exact when it is zero. Any thread. */
 size_t roti_pool_live(struct roti_pool *pool);
 
-/* Accounts for one task spawned (finished) by `worker`, or (spawned, NULL) by a foreign thread.
- * `internal`: the runtime's own, which end last. */
-void roti_pool_count_spawn(struct roti_pool *pool, struct roti_worker *worker, bool internal);
-void roti_pool_count_finish(struct roti_pool *pool, struct roti_worker *worker, bool internal);
+/* Accounts for one task that `worker`, or (NULL) a foreign thread, is about to spawn. False, and
+ * nothing is accounted: the loops are closing. `internal`: the runtime's own, which end last. */
+bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool internal);
+
+/* Accounts for one task that has finished on `worker`, or whose spawn has failed (NULL: a foreign
+ * thread's). */
+void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool internal);
 
 /* Ends the run with ROTA_EXIT, whatever the first task does. Any thread of the pool. */
 void roti_pool_exit(struct roti_pool *pool);

@@ -161,22 +161,21 @@ int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
                     const struct roti_spawn *spawn, struct rota_task **ret_task)
 {
     bool here = roti_worker_current() == worker;
+    bool internal = (spawn->flags & ROTI_TASK_INTERNAL) != 0;
     struct rota_task *task;
     if (spawn->fn == NULL)
         return -EINVAL;
-    if (roti_pool_phase(pool) >= ROTI_STOPPING_PHASE)
+    if (!roti_pool_admit(pool, here ? worker : NULL, internal))
         return ROTA_ESTOP;
     int r = task_create(pool, worker, here, spawn, &task);
-    if (r < 0)
+    if (r < 0) {
+        roti_pool_retire(pool, here ? worker : NULL, internal);
         return r;
-    roti_pool_count_spawn(pool, here ? worker : NULL, (spawn->flags & ROTI_TASK_INTERNAL) != 0);
+    }
     roti_task_publish(task, spawn->flags, ret_task != NULL ? 2 : 1);
     if (ret_task != NULL)
         *ret_task = task;
-    if (here)
-        roti_task_enqueue(task);
-    else
-        roti_task_enqueue_away(task);
+    roti_task_enqueue(task);
     return 0;
 }
 
@@ -204,7 +203,7 @@ static void task_retire(struct roti_worker *worker, struct rota_task *task)
     stack->owner = NULL;
     roti_stack_put(&worker->stack_cache, stack);
     rota_task_unref(task);
-    roti_pool_count_finish(worker->pool, worker, internal);
+    roti_pool_retire(worker->pool, worker, internal);
 }
 
 /* Runs what the task asked to be run on this stack. Nothing may suspend meanwhile. */
