@@ -3,8 +3,8 @@
  * cancel.h - cancellation requests: made, forwarded down a chain of awaits, taken back.
  *
  * A request is counted in the task's word and, while nobody has seen it, marked undelivered. A task
- * that awaits another passes the request on: the child's lock is taken, and the request goes on only
- * if the awaiter is still linked there. The awaiter's wait keeps tickets: the child's count of
+ * that awaits another passes the request on: the child's lock is taken, and the request goes on
+ * only if the awaiter is still linked there. The awaiter's wait keeps tickets: the child's count of
  * deliveries at the first and the last request. When the child ends, they tell what became of
  * them: delivered down there, which counts as a delivery here, or never delivered, which makes them
  * undelivered here.

@@ -42,15 +42,15 @@ static void idle_change(struct roti_idle *idle, int searching, int sleeping)
     uint64_t counts = idle_counts(idle);
     int64_t now_searching = (int64_t)searching_of(counts) + searching;
     int64_t now_sleeping = (int64_t)sleeping_of(counts) + sleeping;
-    ROTI_ASSERT(now_sleeping >= 0 && now_searching >= 0);                       /* [I1] */
+    ROTI_ASSERT(now_sleeping >= 0 && now_searching >= 0);                     /* [I1] */
     ROTI_ASSERT(now_searching + now_sleeping <= (int64_t)idle->worker_count); /* [I1] */
-    /* [ID3] relaxed: pairs with [ID2] of a pusher through the Dekker functions; other readers hold the
-     * lock. */
+    /* [ID3] relaxed: pairs with [ID2] of a pusher through the Dekker functions; other readers hold
+     * the lock. */
     roti_store(ID3, relaxed, &idle->counts,
                (uint64_t)now_searching * SEARCHING_ONE + (uint64_t)now_sleeping);
 }
 
-/* Takes one sleeper out of the set, beginning behind the last pick. Under the lock; there is one. */
+/* Takes one sleeper out of the set, beginning behind the last pick. Under the lock. */
 static int sleeper_take(struct roti_idle *idle)
 {
     for (unsigned i = 0; i < idle->worker_count; i++) {

@@ -7,10 +7,10 @@
  * Design.     A loop is busy, searching, or in the set of sleepers. Whoever publishes work that
  *             others may take wakes one sleeper, but only if nobody searches: a searcher will find
  *             it. A loop that is woken so starts as a searcher, on the waker's account. A searcher
- *             that finds work stops searching, and if it was the last, wakes one more before it runs
- *             the work. A searcher that finds nothing joins the sleepers, then looks once more at
- *             everything (the heavy Dekker function between), and only then parks. At most half of
- *             the loops that are awake search.
+ *             that finds work stops searching, and if it was the last, wakes one more before it
+ *             runs the work. A searcher that finds nothing joins the sleepers, then looks once more
+ *             at everything (the heavy Dekker function between), and only then parks. At most half
+ *             of the loops that are awake search.
  * Invariants. I1 0 <= searching <= awake <= loops; sleeping + awake = loops.
  *             I2 A loop is in the set of sleepers from its announcement until it, or the one waker
  *                that picks it, takes it out.
@@ -28,7 +28,7 @@ struct roti_idle {
     alignas(ROTI_CACHE_LINE) _Atomic(uint64_t) counts; /* searching << 32 | sleeping; under lock */
     struct roti_spin lock;
     unsigned worker_count;
-    unsigned next;                  /* where the last pick left off; under lock */
+    unsigned next;                      /* where the last pick left off; under lock */
     uint64_t sleepers[ROTI_IDLE_WORDS]; /* under lock */
 };
 
@@ -38,8 +38,8 @@ extern "C" {
 
 void roti_idle_init(struct roti_idle *idle, unsigned worker_count);
 
-/* After work was published that any loop may take: the index of the sleeper to wake, which is out of
- * the set and counted as searching; -1: nobody needs to be woken. Begins with the light Dekker. */
+/* After work was published that any loop may take: the index of the sleeper to wake, which is out
+ * of the set and counted as searching; -1: nobody needs to be woken. Passes the light Dekker. */
 int roti_idle_pick(struct roti_idle *idle);
 
 /* May this loop search? False when half of those awake do so already. */

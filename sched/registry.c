@@ -20,7 +20,7 @@ _Static_assert(sizeof(struct rota_task) == 128, "a task header is two cache line
 static struct roti_slots task_slots = ROTI_SLOTS_INIT(sizeof(struct rota_task));
 static _Atomic(uint64_t) next_id = 1;
 
-/* ---- Slots ------------------------------------------------------------------------------------- */
+/* ---- Slots ---------------------------------------------------------------------------------- */
 
 struct rota_task *roti_task_slot_get(struct roti_worker *worker)
 {
@@ -50,29 +50,35 @@ size_t roti_task_slots_used(void)
 /* A number for a new task. */
 static uint64_t take_id(struct roti_worker *worker)
 {
-    /* [RG1] relaxed: only uniqueness matters. */
+    /* [RG1], [RG13] relaxed: only uniqueness matters. */
     if (worker == NULL)
         return roti_fetch_add(RG1, relaxed, &next_id, 1);
     if (worker->next_task_id == worker->last_task_id) {
-        worker->next_task_id = roti_fetch_add(RG1, relaxed, &next_id, ID_BLOCK);
+        worker->next_task_id = roti_fetch_add(RG13, relaxed, &next_id, ID_BLOCK);
         worker->last_task_id = worker->next_task_id + ID_BLOCK;
     }
     return worker->next_task_id++;
 }
 
+static uint32_t flags_of(const struct rota_task *task)
+{
+    /* [RG14] relaxed: marks that nobody acts on but by their value. */
+    return roti_load(RG14, relaxed, &task->flags);
+}
+
 void roti_task_publish(struct rota_task *task, uint32_t flags, uint32_t refs)
 {
     task->id = take_id(roti_worker_current());
-    /* [RG2], [RG3] relaxed: [RG4] publishes them. The generation is odd while a task lives. */
+    /* [RG2], [RG3], [RG15] relaxed: [RG4] publishes them. The generation is odd in a life. */
     roti_store(RG2, relaxed, &task->flags, flags);
     uint64_t generation = roti_load(RG3, relaxed, &task->generation);
-    roti_store(RG3, relaxed, &task->generation, generation + 1);
+    roti_store(RG15, relaxed, &task->generation, generation + 1);
     roti_state_init(&task->word);
     /* [RG4] release: pairs with [RG5]; a reference is only taken to a complete task. */
     roti_store(RG4, release, &task->refs, refs);
 }
 
-/* ---- References -------------------------------------------------------------------------------- */
+/* ---- References ----------------------------------------------------------------------------- */
 
 /* A reference if there is any. Whose life it is must be looked at afterwards. */
 static bool try_ref(struct rota_task *task)
@@ -101,7 +107,7 @@ struct rota_task *rota_task_ref(struct rota_task *task)
 {
     /* [RG8] relaxed: the caller has a reference, so the count cannot be on its way to zero. */
     if (task != NULL)
-        roti_fetch_add(RG8, relaxed, &task->refs, 1U);
+        (void)roti_fetch_add(RG8, relaxed, &task->refs, 1U);
     return task;
 }
 
@@ -112,20 +118,22 @@ void rota_task_unref(struct rota_task *task)
     /* [RG9] acq_rel: release what this holder did, acquire what the others did before the end. */
     if (roti_fetch_sub(RG9, acq_rel, &task->refs, 1U) != 1)
         return;
-    uint32_t flags = roti_load(RG2, relaxed, &task->flags);
+    uint32_t flags = flags_of(task);
     if (task->status < 0 && task->status != -ECANCELED && task->status != ROTA_EXIT &&
         (flags & ROTI_TASK_READ) == 0)
         roti_task_report("a task failed and nobody read its status", task, task->status);
     if (task->name != NULL)
         roti_free(task->name, ROTA_TASK_NAME_SIZE);
     task->name = NULL;
-    /* [RG10] release: pairs with [RG7]; a stale reference finds an even generation. */
-    roti_store(RG10, release, &task->generation, roti_load(RG3, relaxed, &task->generation) + 1);
+    /* [RG10], [RG12] relaxed: nobody has a reference, and whoever takes one to the next life
+     * acquires [RG4], and finds another generation than it looks for. */
+    uint64_t generation = roti_load(RG12, relaxed, &task->generation);
+    roti_store(RG10, relaxed, &task->generation, generation + 1);
     roti_store(RG11, relaxed, &task->word, (uint64_t)ROTI_FREE);
     roti_task_slot_put(roti_worker_current(), task);
 }
 
-/* ---- Listing ----------------------------------------------------------------------------------- */
+/* ---- Listing -------------------------------------------------------------------------------- */
 
 void roti_task_visit(struct roti_pool *pool, bool internal,
                      void (*visit)(struct rota_task *task, void *arg), void *arg)
@@ -135,7 +143,7 @@ void roti_task_visit(struct roti_pool *pool, bool internal,
         struct rota_task *task = roti_slots_at(&task_slots, i);
         if (!try_ref(task))
             continue;
-        bool is_internal = (roti_load(RG2, relaxed, &task->flags) & ROTI_TASK_INTERNAL) != 0;
+        bool is_internal = (flags_of(task) & ROTI_TASK_INTERNAL) != 0;
         if (task->pool == pool && is_internal == internal && !rota_task_done(task))
             visit(task, arg);
         else
@@ -143,10 +151,10 @@ void roti_task_visit(struct roti_pool *pool, bool internal,
     }
 }
 
-/* ---- Overflow ---- */
+/* ---- Overflow ------------------------------------------------------------------------------- */
 
-/* In a signal handler on a thread whose stack has overflowed: no lock, so the name is a risk that is
- * taken. */
+/* In a signal handler on a thread whose stack has overflowed: no lock, so the name is a risk that
+ * is taken. */
 void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size)
 {
     const struct rota_task *task = stack->owner;
@@ -157,7 +165,7 @@ void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size)
                  task->name != NULL ? task->name : "", task->frame->spawned_at);
 }
 
-/* ---- Names ------------------------------------------------------------------------------------- */
+/* ---- Names ---------------------------------------------------------------------------------- */
 
 int roti_task_name_copy(char **ret_name, const char *name)
 {

@@ -47,8 +47,9 @@ static uint64_t delivered(uint64_t word)
 
 void roti_state_init(roti_word *word)
 {
-    /* [W3] release: pairs with [W2] of whoever finds the slot through the registry. */
-    roti_store(W3, release, word, (uint64_t)ROTI_QUEUED | WINNER_NONE);
+    /* [W3] relaxed: [RG4] publishes it to whoever finds the slot through the registry, and a queue
+     * to whoever runs the task. */
+    roti_store(W3, relaxed, word, (uint64_t)ROTI_QUEUED | WINNER_NONE);
 }
 
 uint64_t roti_state_run(roti_word *word)
@@ -78,10 +79,10 @@ bool roti_state_begin(roti_word *word, uint64_t flags)
         bool deliver = roti_word_undelivered(from) > 0 && (flags & ROTI_ABSORBS) == 0;
         if (deliver && (flags & ROTI_KEEPS) != 0)
             return false;
-        uint64_t to = deliver ? delivered(from & ~UNDELIVERED_MASK)
-                              : (with_state(from, ROTI_PARKING) &
-                                 ~(ROTI_WAIT_FLAGS | ROTI_WINNER_MASK)) |
-                                    flags | WINNER_NONE;
+        uint64_t to =
+            deliver ? delivered(from & ~UNDELIVERED_MASK)
+                    : (with_state(from, ROTI_PARKING) & ~(ROTI_WAIT_FLAGS | ROTI_WINNER_MASK)) |
+                          flags | WINNER_NONE;
         if (word_change(word, &from, to))
             return !deliver;
     }
@@ -158,7 +159,7 @@ static enum roti_next mark_undelivered(uint64_t from, uint64_t *ret_to)
     }
     *ret_to = to;
     return roti_word_state(to) == ROTI_QUEUED && state == ROTI_WAITING ? ROTI_NEXT_ENQUEUE
-                                                                        : ROTI_NEXT_NOTHING;
+                                                                       : ROTI_NEXT_NOTHING;
 }
 
 enum roti_next roti_state_cancel(roti_word *word, bool forwards, unsigned *ret_deliveries)

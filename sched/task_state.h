@@ -52,7 +52,7 @@ enum roti_state {
 #define ROTI_STATE_MASK UINT64_C(0x0f)
 #define ROTI_FORWARDS UINT64_C(0x10) /* waits for another task: a cancel goes to that one */
 #define ROTI_ABSORBS UINT64_C(0x20)  /* this wait takes requests without being woken by them */
-#define ROTI_KEEPS UINT64_C(0x40)   /* a request ends this wait, and stays undelivered */
+#define ROTI_KEEPS UINT64_C(0x40)    /* a request ends this wait, and stays undelivered */
 #define ROTI_WAIT_FLAGS (ROTI_FORWARDS | ROTI_ABSORBS | ROTI_KEEPS)
 #define ROTI_WINNER_SHIFT 8 /* 8 bits: index of the wait that won */
 #define ROTI_WINNER_MASK (UINT64_C(0xff) << ROTI_WINNER_SHIFT)
@@ -155,7 +155,7 @@ enum roti_next roti_state_return_request(roti_word *word);
 void roti_state_deliver_forwarded(roti_word *word);
 
 /* Takes one request back; the undelivered mark too if `ticket` is still the count of deliveries, or
- * when no request is left. Returns the requests left. `ticket` ROTI_TICKET_NONE: only the latter. */
+ * when no request is left. Returns the requests left. ROTI_TICKET_NONE: only the latter. */
 unsigned roti_state_uncancel(roti_word *word, unsigned ticket);
 #define ROTI_TICKET_NONE 0x10000U
 

@@ -37,6 +37,8 @@ int roti_wait_begin(uint64_t flags)
 void roti_wait_link(struct roti_wait *wait, struct roti_list *waits)
 {
     ROTI_DEBUG_ASSERT(!wait->linked);
+    ROTI_PLAIN_WRITE(waits);
+    ROTI_PLAIN_WRITE(&wait->linked);
     wait->linked = true;
     roti_list_push_back(waits, &wait->link);
     if (wait->task != NULL && wait->task->frame->wait == NULL)
@@ -45,6 +47,7 @@ void roti_wait_link(struct roti_wait *wait, struct roti_list *waits)
 
 void roti_wait_unlink(struct roti_wait *wait)
 {
+    ROTI_PLAIN_READ(&wait->linked);
     if (!wait->linked)
         return;
     wait->linked = false;
@@ -77,10 +80,12 @@ void roti_wait_abandon(void)
 
 struct roti_wait *roti_wait_first(struct roti_list *waits)
 {
+    ROTI_PLAIN_WRITE(waits);
     struct roti_list *node = roti_list_pop_front(waits);
     if (node == NULL)
         return NULL;
     struct roti_wait *wait = roti_container_of(node, struct roti_wait, link);
+    ROTI_PLAIN_WRITE(&wait->linked);
     wait->linked = false;
     return wait;
 }
@@ -95,6 +100,7 @@ bool roti_wait_claim(struct roti_wait *wait, int64_t result)
     enum roti_next next = roti_state_claim(&wait->task->word, wait->index);
     if (next == ROTI_NEXT_NOTHING)
         return false; /* [W2] */
+    ROTI_PLAIN_WRITE(&wait->result);
     wait->next = (uint8_t)next;
     wait->result = result;
     struct rota_task *self = rota_current_task();
@@ -105,6 +111,7 @@ bool roti_wait_claim(struct roti_wait *wait, int64_t result)
 /* Wakes one claimed waiter: at this loop, or where it last ran. */
 static void wake(struct roti_wait *wait, bool away)
 {
+    ROTI_PLAIN_READ(&wait->result);
     if (wait->task == NULL) {
         roti_thread_wait_wake(wait->thread);
         return;

@@ -7,13 +7,13 @@
  *           object's lock. Timeouts and cancellation need no wait of their own: they act on the
  *           waiter's word (sched/task_state.h).
  *
- * The waiter:                                     The waker, on any thread:
- *   lock(object)                                    lock(object)
- *   if (the result is there) take it, unlock        while ((wait = roti_wait_first(&object->waits)))
- *   roti_wait_init(&wait, kind, object)                 if (roti_wait_claim(wait, result))
- *   r = roti_wait_begin(flags)                              roti_list_push_back(&woken, &wait->link)
- *   if (r < 0) unlock, return r                     unlock(object)
- *   roti_wait_link(&wait, &object->waits)           roti_wait_wake_all(&woken)
+ * The waiter:                                 The waker, on any thread:
+ *   lock(object)                                lock(object)
+ *   if (the result is there) take it, unlock    while ((wait = roti_wait_first(&object->waits)))
+ *   roti_wait_init(&wait, kind, object)             if (roti_wait_claim(wait, result))
+ *   r = roti_wait_begin(flags)                          roti_list_push_back(&woken, &wait->link)
+ *   if (r < 0) unlock, return r                 unlock(object)
+ *   roti_wait_link(&wait, &object->waits)       roti_wait_wake_all(&woken)
  *   unlock(object)
  *   r = roti_wait_suspend()
  *   if (r < 0) { lock(object); roti_wait_unlink(&wait); unlock(object); }
@@ -72,7 +72,7 @@ struct roti_wait {
 extern "C" {
 #endif
 
-/* ---- The waiter: a task ------------------------------------------------------------------------ */
+/* ---- The waiter: a task --------------------------------------------------------------------- */
 
 /* Fills in a wait of the current task. `index` is 0 where there is one wait only. */
 void roti_wait_init(struct roti_wait *wait, enum roti_wait_kind kind, const void *object,
@@ -93,15 +93,15 @@ void roti_wait_link(struct roti_wait *wait, struct roti_list *waits);
 /* Unlinks it if it is still linked, under its object's lock. */
 void roti_wait_unlink(struct roti_wait *wait);
 
-/* Suspends until a claim or a cancellation. The index (>= 0) of the wait that won, or -ECANCELED. No
- * lock may be held. The caller may be on another thread afterwards. */
+/* Suspends until a claim or a cancellation. The index (>= 0) of the wait that won, or -ECANCELED.
+ * No lock may be held. The caller may be on another thread afterwards. */
 int roti_wait_suspend(void);
 
-/* Takes a roti_wait_begin() back: nothing was linked, or everything is unlinked again. A request that
- * arrived meanwhile stays undelivered. */
+/* Takes a roti_wait_begin() back: nothing was linked, or everything is unlinked again. A request
+ * that arrived meanwhile stays undelivered. */
 void roti_wait_abandon(void);
 
-/* ---- The waiter: a foreign thread ------------------------------------------------------------- */
+/* ---- The waiter: a foreign thread ----------------------------------------------------------- */
 
 /* What one thread sleeps on. On the waiter's stack; the essay is in sched/thread_wait.c. */
 struct roti_thread_waiter {
@@ -113,7 +113,7 @@ struct roti_thread_waiter {
 void roti_thread_wait_init(struct roti_wait *wait, struct roti_thread_waiter *waiter,
                            enum roti_wait_kind kind, const void *object);
 
-/* Wakes it. Its last access to `waiter`: whoever sleeps there may return and free it. Any thread. */
+/* Wakes it. Its last access to `waiter`: who sleeps there may return and free it. Any thread. */
 void roti_thread_wait_wake(struct roti_thread_waiter *waiter);
 
 /* Sleeps until the wait is woken or the deadline (CLOCK_MONOTONIC, ns) has passed: 0 or -ETIMEDOUT.
@@ -121,7 +121,7 @@ void roti_thread_wait_wake(struct roti_thread_waiter *waiter);
  * call again without a deadline. */
 int roti_thread_wait_sleep(struct roti_thread_waiter *waiter, int64_t deadline_ns);
 
-/* ---- The waker: any thread -------------------------------------------------------------------- */
+/* ---- The waker: any thread ------------------------------------------------------------------ */
 
 /* The oldest wait of an object, unlinked; NULL if none. Under the object's lock. */
 struct roti_wait *roti_wait_first(struct roti_list *waits);
@@ -133,8 +133,8 @@ bool roti_wait_claim(struct roti_wait *wait, int64_t result);
 /* Makes a claimed waiter runnable. No lock held. The wait must not be touched afterwards. */
 void roti_wait_wake(struct roti_wait *wait);
 
-/* The same for a list of claimed waits, which is empty afterwards. More than 64 tasks are spread over
- * the loops on which they last ran. */
+/* The same for a list of claimed waits, which is empty afterwards. More than 64 tasks are spread
+ * over the loops on which they last ran. */
 void roti_wait_wake_all(struct roti_list *woken);
 
 #ifdef __cplusplus

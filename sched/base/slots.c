@@ -156,5 +156,6 @@ void roti_slots_forget(struct roti_slots *slots)
     roti_spin_unlock(&slots->lock); /* whoever held it is not in this process */
     slots->free = NULL;
     slots->free_count = 0;
-    roti_store(SL3, release, &slots->chunk_count, 0);
+    /* [SL7] relaxed: this is the process's only thread. */
+    roti_store(SL7, relaxed, &slots->chunk_count, 0);
 }

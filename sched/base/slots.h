@@ -22,22 +22,27 @@
 #include "sched/base/list.h"
 #include "sched/base/spin.h"
 
+#ifndef ROTI_SLOTS_CHUNK_SIZE
 #define ROTI_SLOTS_CHUNK_SIZE ((size_t)64 << 10)
+#endif
 #define ROTI_SLOTS_CHUNK_MAX 16384 /* 1 GiB: 8.4 million tasks of 128 bytes */
 #define ROTI_SLOTS_CACHE_MAX 64
 #define ROTI_SLOTS_BATCH 32
 
 /* All slots of one type. Defined statically by ROTI_SLOTS_INIT. */
 struct roti_slots {
-    uint32_t slot_size;            /* a multiple of 64; constant */
-    struct roti_spin lock;         /* free, free_count, and growth */
-    struct roti_link *free;        /* under lock */
-    size_t free_count;             /* under lock */
-    _Atomic(size_t) chunk_count;   /* written under lock, read by any thread */
+    uint32_t slot_size;          /* a multiple of 64; constant */
+    struct roti_spin lock;       /* free, free_count, and growth */
+    struct roti_link *free;      /* under lock */
+    size_t free_count;           /* under lock */
+    _Atomic(size_t) chunk_count; /* written under lock, read by any thread */
     _Atomic(char *) chunks[ROTI_SLOTS_CHUNK_MAX];
 };
 
-#define ROTI_SLOTS_INIT(size) { .slot_size = (size) }
+#define ROTI_SLOTS_INIT(size)                                                                      \
+    {                                                                                              \
+        .slot_size = (size)                                                                        \
+    }
 
 /* Free slots of one owner; no locks. */
 struct roti_slots_cache {
@@ -49,7 +54,7 @@ struct roti_slots_cache {
 extern "C" {
 #endif
 
-/* A free slot, from `cache` or (cache NULL) from the set; NULL when memory or the bound is reached. */
+/* A free slot, from `cache` or (NULL) from the set; NULL when memory or the bound is reached. */
 void *roti_slots_get(struct roti_slots *slots, struct roti_slots_cache *cache);
 
 /* Gives a slot back. */
@@ -64,8 +69,8 @@ size_t roti_slots_count(const struct roti_slots *slots);
 /* The slot with that index, below roti_slots_count(). */
 void *roti_slots_at(const struct roti_slots *slots, size_t index);
 
-/* The index of a slot of the set: what roti_slots_at() takes. Looks at the newest chunk first, so it
- * is quick for a slot that has just been made. */
+/* The index of a slot of the set: what roti_slots_at() takes. Looks at the newest chunk first, so
+ * it is quick for a slot that has just been made. */
 size_t roti_slots_index(const struct roti_slots *slots, const void *slot);
 
 /* In the child of a fork, on its only thread: forgets every slot, which stay mapped. */
