@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slots_model.c - type-stable slots under weak memory: caches, the set, chunks that appear.
+ *
+ * Two owners take and give back slots, one through its cache and one without, and write plain data
+ * into what is theirs; so a slot that is given to both is a race. A third looks at all slots that
+ * are counted, as a listing does. Slots are so large that each chunk holds two.
+ */
+#include "sched/base/assert.h"
+#include "sched/base/slots.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define SLOT_SIZE 256
+#define CHUNK_MAX 4
+
+struct slot {
+    struct roti_link link;
+    _Atomic(uint32_t) lives; /* survives from one life to the next; any thread reads it */
+    int owner;               /* plain: whose it is; 0 nobody's */
+};
+
+static struct roti_slots slots = ROTI_SLOTS_INIT(SLOT_SIZE);
+static alignas(64) char arena[CHUNK_MAX][ROTI_SLOTS_CHUNK_SIZE];
+static unsigned chunks_used;
+static struct roti_slots_cache cache; /* of thread 0 */
+
+/* In the place of the kernel's, by a definition on the command line. */
+void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    (void)address, (void)protection, (void)flags, (void)fd, (void)offset;
+    MODEL_ASSERT(size == ROTI_SLOTS_CHUNK_SIZE && chunks_used < CHUNK_MAX);
+    return memset(arena[chunks_used++], 0, size);
+}
+
+static struct slot *take(unsigned thread)
+{
+    struct slot *slot = roti_slots_get(&slots, thread == 0 ? &cache : NULL);
+    ROTI_PLAIN_WRITE(&slot->owner);
+    MODEL_ASSERT(slot->owner == 0);
+    slot->owner = (int)thread + 1;
+    (void)roti_fetch_add(TL1, relaxed, &slot->lives, 1U);
+    MODEL_ASSERT(roti_slots_at(&slots, roti_slots_index(&slots, slot)) == slot);
+    return slot;
+}
+
+static void give(unsigned thread, struct slot *slot)
+{
+    ROTI_PLAIN_WRITE(&slot->owner);
+    MODEL_ASSERT(slot->owner == (int)thread + 1);
+    slot->owner = 0;
+    roti_slots_put(&slots, thread == 0 ? &cache : NULL, slot);
+}
+
+static void owner(unsigned thread)
+{
+    struct slot *one = take(thread);
+    struct slot *two = take(thread);
+    give(thread, one);
+    one = take(thread);
+    give(thread, two);
+    give(thread, one);
+    if (thread == 0)
+        roti_slots_drain(&slots, &cache);
+}
+
+/* A chunk that is counted is there, with all of its slots. */
+static void visitor(unsigned thread)
+{
+    (void)thread;
+    for (int pass = 0; pass < 2; pass++) {
+        size_t count = roti_slots_count(&slots);
+        for (size_t i = 0; i < count; i++) {
+            struct slot *slot = roti_slots_at(&slots, i);
+            MODEL_ASSERT(slot != NULL);
+            MODEL_ASSERT(roti_load(TL2, relaxed, &slot->lives) <= 4);
+        }
+    }
+}
+
+static void reset(void)
+{
+    roti_slots_forget(&slots);
+    for (unsigned i = 0; i < CHUNK_MAX; i++)
+        roti_store(TL3, relaxed, &slots.chunks[i], NULL);
+    chunks_used = 0;
+    cache = (struct roti_slots_cache){.free = NULL, .count = 0};
+}
+
+static void check(void)
+{
+    MODEL_ASSERT(roti_slots_used(&slots) == 0);
+    size_t count = roti_slots_count(&slots);
+    for (size_t i = 0; i < count; i++) {
+        struct slot *slot = roti_slots_get(&slots, NULL);
+        MODEL_ASSERT(slot->owner == 0);
+        slot->owner = 1;
+    }
+    MODEL_ASSERT(roti_slots_used(&slots) == count);
+}
+
+MODEL_TEST(slots) = {.threads = {owner, owner, visitor}, .setup = reset, .check = check};
