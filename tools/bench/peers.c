@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * peers.c - finding the peers beside rota-bench, asking what they have, running them.
+ */
+#include "tools/bench/peers.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    const char *packages;
+} known_peers[] = {
+    {"go", "golang-go"},
+    {"tokio", "cargo librust-tokio-dev"},
+    {"libuv", "libuv1-dev"},
+};
+
+#define PEER_COUNT (sizeof known_peers / sizeof *known_peers)
+
+_Static_assert(PEER_COUNT <= RUN_PEERS_MAX, "every peer has its side");
+
+/* The program of a peer: beside this one. */
+static int peer_path(const char *peer, char *ret_path, size_t size)
+{
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length < 0)
+        return -errno;
+    self[length] = '\0';
+    *strrchr(self, '/') = '\0';
+    if (snprintf(ret_path, size, "%s/peers/peer-%s", self, peer) >= (int)size)
+        return -ENAMETOOLONG;
+    return access(ret_path, X_OK) < 0 ? -errno : 0;
+}
+
+/* Starts a program; what it prints comes from *ret_output. */
+static int start(char *const argv[], pid_t *ret_child, FILE **ret_output)
+{
+    int ends[2];
+    if (pipe(ends) < 0)
+        return -errno;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        execv(argv[0], argv);
+        _exit(127);
+    }
+    (void)close(ends[1]);
+    FILE *output = child > 0 ? fdopen(ends[0], "r") : NULL;
+    if (output == NULL) {
+        (void)close(ends[0]);
+        return -ENOMEM;
+    }
+    *ret_child = child;
+    *ret_output = output;
+    return 0;
+}
+
+/* Waits for the end. 0 if the program succeeded. */
+static int finish(pid_t child, FILE *output)
+{
+    int status;
+    (void)fclose(output);
+    return waitpid(child, &status, 0) == child && status == 0 ? 0 : -EIO;
+}
+
+unsigned peers_report_missing(void)
+{
+    unsigned missing = 0;
+    char path[PATH_MAX];
+    for (size_t i = 0; i < PEER_COUNT; i++)
+        if (peer_path(known_peers[i].name, path, sizeof path) < 0) {
+            fprintf(stderr,
+                    "rota-bench: the peer %s is not built: install %s, configure again, build "
+                    "rota-bench-peers\n",
+                    known_peers[i].name, known_peers[i].packages);
+            missing++;
+        }
+    return missing;
+}
+
+static bool has_bench(const char *peer, const char *bench)
+{
+    char path[PATH_MAX];
+    char line[128];
+    bool found = false;
+    pid_t child;
+    FILE *output;
+    if (peer_path(peer, path, sizeof path) < 0)
+        return false;
+    if (start((char *[]){path, "--list", NULL}, &child, &output) < 0)
+        return false;
+    while (fgets(line, sizeof line, output) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        found = found || strcmp(line, bench) == 0;
+    }
+    return finish(child, output) == 0 && found;
+}
+
+unsigned peers_with(const char *bench, struct run_side sides[RUN_PEERS_MAX])
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < PEER_COUNT; i++)
+        if (has_bench(known_peers[i].name, bench)) {
+            sides[count].name = known_peers[i].name;
+            sides[count++].count = 0;
+        }
+    return count;
+}
+
+int peer_run(const char *peer, const char *bench, uint64_t n, unsigned loops, double *ret_value)
+{
+    char path[PATH_MAX];
+    char count[32];
+    char loop_count[16];
+    char line[512];
+    pid_t child;
+    FILE *output;
+    int r = peer_path(peer, path, sizeof path);
+    if (r < 0)
+        return r;
+    (void)snprintf(count, sizeof count, "%llu", (unsigned long long)n);
+    (void)snprintf(loop_count, sizeof loop_count, "%u", loops);
+    r = start((char *[]){path, (char *)bench, count, loop_count, NULL}, &child, &output);
+    if (r < 0)
+        return r;
+    bool found = false;
+    while (fgets(line, sizeof line, output) != NULL) {
+        const char *member = strstr(line, "\"value\":");
+        found = found || (member != NULL && sscanf(member + 8, "%lf", ret_value) == 1);
+    }
+    r = finish(child, output);
+    return r < 0 ? r : found ? 0 : -EBADMSG;
+}

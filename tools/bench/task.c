@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task.c - benches of switches, yields, messages and short tasks.
+ *
+ * Baselines are plain_fiber.h's fibers under a scheduler of a few lines: as many switches as rota
+ * needs, and the read-modify-writes that a scheduler with other loops cannot do without.
+ */
+#include "sched/fiber.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/plain_fiber.h"
+
+#include <errno.h>
+#include <rota/future.h>
+#include <rota/runtime.h>
+#include <rota/timeout.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define PLAIN_STACK_SIZE 16384
+#define TASK_PAIR 2
+
+/* ---- task.switch ------------------------------------------------------------------------------
+ */
+
+struct fiber_pair {
+    struct roti_fiber thread;
+    struct roti_fiber other;
+};
+
+/* Switches back for ever; the last switch to it is its end. */
+static struct roti_fiber_exit rota_back(void *arg, void *transfer)
+{
+    struct fiber_pair *pair = arg;
+    while (transfer != NULL)
+        transfer = roti_fiber_switch(&pair->other, &pair->thread, transfer);
+    return (struct roti_fiber_exit){&pair->thread, NULL};
+}
+
+static int rota_switch(const struct bench_run *run, double *ret_value)
+{
+    struct fiber_pair pair;
+    struct roti_stack *stack;
+    int r = roti_fiber_adopt_thread(&pair.thread);
+    if (r == 0)
+        r = roti_stack_get(NULL, 0, &stack);
+    if (r < 0)
+        return r;
+    roti_fiber_init(&pair.other, stack, 0, rota_back, &pair);
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; i < run->n; i += 2)
+        BENCH_USE(roti_fiber_switch(&pair.thread, &pair.other, &pair));
+    *ret_value = bench_cpu_per(run, start);
+    BENCH_USE(roti_fiber_switch(&pair.thread, &pair.other, NULL));
+    roti_stack_put(NULL, stack);
+    return 0;
+}
+
+static struct plain_fiber plain_main;
+static struct plain_fiber plain_others[TASK_PAIR];
+static _Alignas(64) char plain_stacks[TASK_PAIR][PLAIN_STACK_SIZE];
+
+/* A body that does nothing but go back to its scheduler. */
+static void plain_back(void *arg)
+{
+    for (;;)
+        BENCH_USE(plain_fiber_switch(arg, &plain_main, arg));
+}
+
+static void plain_init(void (*entry)(void *arg))
+{
+    for (int i = 0; i < TASK_PAIR; i++)
+        plain_fiber_init(&plain_others[i], plain_stacks[i], PLAIN_STACK_SIZE, entry,
+                         &plain_others[i]);
+}
+
+/* Two fibers that switch to each other, saving what the ABI says and nothing else. */
+static int plain_switch(const struct bench_run *run, double *ret_value)
+{
+    plain_init(plain_back);
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; i < run->n; i += 2)
+        BENCH_USE(plain_fiber_switch(&plain_main, &plain_others[0], &plain_main));
+    *ret_value = bench_cpu_per(run, start);
+    return 0;
+}
+
+/* ---- task.yield, aio.sleep0 -------------------------------------------------------------------
+ */
+
+struct yielding {
+    const struct bench_run *run;
+    double value;
+    bool sleeping; /* by rota_sleep(0) instead of rota_yield() */
+};
+
+static int yield_body(void *arg)
+{
+    const struct yielding *yielding = arg;
+    int r = 0;
+    for (uint64_t i = 0; r == 0 && i < yielding->run->n; i += TASK_PAIR)
+        r = yielding->sleeping ? rota_sleep(0) : rota_yield();
+    return r;
+}
+
+/* Two tasks that yield to each other; the one that measures waits until both are done. */
+static int yield_main(void *arg)
+{
+    struct yielding *yielding = arg;
+    struct rota_task *tasks[TASK_PAIR];
+    struct bench_instant start = bench_now();
+    int status = 0;
+    int r = 0;
+    int count = 0;
+    while (r == 0 && count < TASK_PAIR &&
+           (r = rota_task_spawn(&tasks[count], yield_body, arg, NULL)) == 0)
+        count++;
+    for (int i = 0; i < count; i++) {
+        if (r == 0)
+            r = rota_task_await(tasks[i], &status);
+        if (r == 0)
+            r = status;
+        rota_task_unref(tasks[i]);
+    }
+    yielding->value = bench_cpu_per(yielding->run, start);
+    return r;
+}
+
+static int rota_yields(const struct bench_run *run, double *ret_value)
+{
+    struct yielding yielding = {.run = run};
+    int r = bench_in_runtime(run, yield_main, &yielding);
+    *ret_value = yielding.value;
+    return r;
+}
+
+static int rota_yields_debug(const struct bench_run *run, double *ret_value)
+{
+    struct yielding yielding = {.run = run};
+    struct rota_run_opts opts = {.loops = run->loops, .no_signals = true, .debug = true};
+    int r = rota_run(yield_main, &yielding, &opts);
+    *ret_value = yielding.value;
+    return r;
+}
+
+static int rota_sleeps(const struct bench_run *run, double *ret_value)
+{
+    struct yielding yielding = {.run = run, .sleeping = true};
+    int r = bench_in_runtime(run, yield_main, &yielding);
+    *ret_value = yielding.value;
+    return r;
+}
+
+/* A scheduler that does one read-modify-write and two switches (there and back) for each yield. */
+static int plain_yields(const struct bench_run *run, double *ret_value)
+{
+    static _Atomic(uint64_t) head;
+    plain_init(plain_back);
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; i < run->n; i++) {
+        uint64_t next = atomic_fetch_add_explicit(&head, 1, memory_order_acq_rel);
+        BENCH_USE(plain_fiber_switch(&plain_main, &plain_others[next % TASK_PAIR], &plain_main));
+    }
+    *ret_value = bench_cpu_per(run, start);
+    return 0;
+}
+
+/* ---- task.roundtrip ---------------------------------------------------------------------------
+ */
+
+/* One message at a time each way: the receiver puts up a future, the sender completes it. */
+struct mailboxes {
+    const struct bench_run *run;
+    struct rota_future *ping;
+    struct rota_future *pong;
+    double value;
+};
+
+/* Waits for a message in *box, and puts up an empty one for the next. */
+static int receive(struct rota_future **box)
+{
+    struct rota_future *full = *box;
+    void *message;
+    int r = rota_future_await(full, &message);
+    rota_future_unref(full);
+    *box = NULL;
+    return r < 0 ? r : rota_future_create(box, NULL);
+}
+
+static int answer_body(void *arg)
+{
+    struct mailboxes *boxes = arg;
+    int r = 0;
+    for (uint64_t i = 0; r == 0 && i < boxes->run->n; i++) {
+        r = receive(&boxes->ping);
+        if (r == 0)
+            r = rota_future_set_result(boxes->pong, boxes);
+    }
+    return r;
+}
+
+static int roundtrip_main(void *arg)
+{
+    struct mailboxes *boxes = arg;
+    struct rota_task *task;
+    int status = 0;
+    int r = rota_future_create(&boxes->ping, NULL);
+    if (r == 0)
+        r = rota_future_create(&boxes->pong, NULL);
+    if (r == 0)
+        r = rota_task_spawn(&task, answer_body, boxes, NULL);
+    if (r < 0)
+        return r;
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; r == 0 && i < boxes->run->n; i++) {
+        r = rota_future_set_result(boxes->ping, boxes);
+        if (r == 0)
+            r = receive(&boxes->pong);
+    }
+    boxes->value = bench_cpu_per(boxes->run, start);
+    if (r == 0)
+        r = rota_task_await(task, &status);
+    rota_task_unref(task);
+    rota_future_unref(boxes->ping);
+    rota_future_unref(boxes->pong);
+    return r < 0 ? r : status;
+}
+
+static int rota_roundtrips(const struct bench_run *run, double *ret_value)
+{
+    struct mailboxes boxes = {.run = run};
+    int r = bench_in_runtime(run, roundtrip_main, &boxes);
+    *ret_value = boxes.value;
+    return r;
+}
+
+static void *plain_box;
+
+static void plain_answer(void *arg)
+{
+    for (;;) {
+        BENCH_USE(plain_box);
+        plain_box = arg;
+        BENCH_USE(plain_fiber_switch(arg, &plain_main, NULL));
+    }
+}
+
+/* A message is a store, and the wake of the other is a switch to it. */
+static int plain_roundtrips(const struct bench_run *run, double *ret_value)
+{
+    plain_init(plain_answer);
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; i < run->n; i++) {
+        plain_box = &plain_main;
+        BENCH_USE(plain_fiber_switch(&plain_main, &plain_others[0], NULL));
+        BENCH_USE(plain_box);
+    }
+    *ret_value = bench_cpu_per(run, start);
+    return 0;
+}
+
+/* ---- task.spawn_join --------------------------------------------------------------------------
+ */
+
+struct spawning {
+    const struct bench_run *run;
+    double value;
+};
+
+static int noop_body(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int spawn_join_main(void *arg)
+{
+    struct spawning *spawning = arg;
+    struct bench_instant start = bench_now();
+    int r = 0;
+    for (uint64_t i = 0; r == 0 && i < spawning->run->n; i++) {
+        struct rota_task *task;
+        r = rota_task_spawn(&task, noop_body, NULL, NULL);
+        if (r < 0)
+            break;
+        r = rota_task_await(task, NULL);
+        rota_task_unref(task);
+    }
+    spawning->value = bench_cpu_per(spawning->run, start);
+    return r;
+}
+
+static int rota_spawn_joins(const struct bench_run *run, double *ret_value)
+{
+    struct spawning spawning = {.run = run};
+    int r = bench_in_runtime(run, spawn_join_main, &spawning);
+    *ret_value = spawning.value;
+    return r;
+}
+
+static int rota_spawn_joins_debug(const struct bench_run *run, double *ret_value)
+{
+    struct spawning spawning = {.run = run};
+    struct rota_run_opts opts = {.loops = run->loops, .no_signals = true, .debug = true};
+    int r = rota_run(spawn_join_main, &spawning, &opts);
+    *ret_value = spawning.value;
+    return r;
+}
+
+/* Makes a fiber on a stack that is there already, runs it, with four read-modify-writes: published,
+ * claimed, completed, released. */
+static void plain_spawn_join(_Atomic(uint64_t) *word)
+{
+    atomic_fetch_add_explicit(word, 1, memory_order_acq_rel);
+    plain_fiber_init(&plain_others[0], plain_stacks[0], PLAIN_STACK_SIZE, plain_back,
+                     &plain_others[0]);
+    atomic_fetch_add_explicit(word, 1, memory_order_acq_rel);
+    BENCH_USE(plain_fiber_switch(&plain_main, &plain_others[0], NULL));
+    atomic_fetch_add_explicit(word, 1, memory_order_acq_rel);
+    atomic_fetch_add_explicit(word, 1, memory_order_acq_rel);
+}
+
+static int plain_spawn_joins(const struct bench_run *run, double *ret_value)
+{
+    static _Atomic(uint64_t) word;
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; i < run->n; i++)
+        plain_spawn_join(&word);
+    *ret_value = bench_cpu_per(run, start);
+    return 0;
+}
+
+/* ---- task.spawn_batch -------------------------------------------------------------------------
+ */
+
+static int spawn_batch(const struct bench_run *run, struct rota_task **tasks)
+{
+    uint64_t spawned = 0;
+    int r = 0;
+    while (spawned < run->n && (r = rota_task_spawn(&tasks[spawned], noop_body, NULL, NULL)) == 0)
+        spawned++;
+    for (uint64_t i = 0; i < spawned; i++) {
+        if (r == 0)
+            r = rota_task_await(tasks[i], NULL);
+        rota_task_unref(tasks[i]);
+    }
+    return r;
+}
+
+static int spawn_batch_main(void *arg)
+{
+    struct spawning *spawning = arg;
+    struct rota_task **tasks = calloc(spawning->run->n, sizeof *tasks);
+    if (tasks == NULL)
+        return -ENOMEM;
+    struct bench_instant start = bench_now();
+    int r = spawn_batch(spawning->run, tasks);
+    struct bench_instant end = bench_now();
+    spawning->value = (double)(end.wall_ns - start.wall_ns) / (double)spawning->run->n;
+    bench_note(spawning->run, "cpu_ns",
+               (double)(end.cpu_ns - start.cpu_ns) / (double)spawning->run->n);
+    free(tasks);
+    return r;
+}
+
+static int rota_spawn_batch(const struct bench_run *run, double *ret_value)
+{
+    struct spawning spawning = {.run = run};
+    int r = bench_in_runtime(run, spawn_batch_main, &spawning);
+    *ret_value = spawning.value;
+    return r;
+}
+
+struct plain_record {
+    int (*fn)(void *arg);
+    void *arg;
+    _Atomic(uint64_t) word;
+};
+
+/* Records of what is to be run, written one after the other, then each run on one fiber's stack. */
+static int plain_spawn_batch(const struct bench_run *run, double *ret_value)
+{
+    struct plain_record *records = calloc(run->n, sizeof *records);
+    if (records == NULL)
+        return -ENOMEM;
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; i < run->n; i++) {
+        records[i].fn = noop_body;
+        records[i].arg = NULL;
+    }
+    for (uint64_t i = 0; i < run->n; i++) {
+        BENCH_USE(records[i].fn(records[i].arg));
+        plain_spawn_join(&records[i].word);
+    }
+    struct bench_instant end = bench_now();
+    *ret_value = (double)(end.wall_ns - start.wall_ns) / (double)run->n;
+    bench_note(run, "cpu_ns", (double)(end.cpu_ns - start.cpu_ns) / (double)run->n);
+    free(records);
+    return 0;
+}
+
+/* ---- The table --------------------------------------------------------------------------------
+ */
+
+const struct bench bench_task_benches[] = {
+    {"task.switch", "ns", "one raw switch between two fibers", "<= 3 ns", "the same switch by hand",
+     rota_switch, plain_switch, 10000000, 1, 9, 0},
+    {"task.yield", "ns", "one yield of one of two tasks", "<= 12 ns",
+     "one read-modify-write, two switches", rota_yields, plain_yields, 5000000, 1, 9, 0},
+    {"task.roundtrip", "ns", "a message each way between two tasks, by futures", "<= 50 ns",
+     "two stores, two switches", rota_roundtrips, plain_roundtrips, 1000000, 1, 9, 0},
+    {"task.spawn_join", "ns", "one task that does nothing, spawned and awaited", "<= 40 ns",
+     "a first frame, four read-modify-writes, two switches", rota_spawn_joins, plain_spawn_joins,
+     1000000, 1, 9, 0},
+    {"task.spawn_batch", "ns", "one of 10^6 tasks, all spawned, then all awaited; wall time",
+     "<= 60 ns", "10^6 records, then each run on one fiber", rota_spawn_batch, plain_spawn_batch,
+     1000000, 0, 3, BENCH_THREADS},
+    {"task.yield_debug", "ns", "task.yield in debug mode", "<= 1.10 x without", "rota, debug off",
+     rota_yields_debug, rota_yields, 5000000, 1, 9, 0},
+    {"task.spawn_join_debug", "ns", "task.spawn_join in debug mode", "<= 1.10 x without",
+     "rota, debug off", rota_spawn_joins_debug, rota_spawn_joins, 1000000, 1, 9, 0},
+    {"aio.sleep0", "ns", "one rota_sleep(0) of one of two tasks", "<= 20 ns",
+     "one read-modify-write, two switches", rota_sleeps, plain_yields, 5000000, 1, 9, 0},
+    {0},
+};
