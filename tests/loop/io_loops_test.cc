@@ -125,7 +125,8 @@ TEST(IoLoops, H55ClosingFromAnotherLoopEndsEveryReceive)
               }));
 }
 
-/* The child of a fork has none of the parent's descriptors, and opens its own in the same slots. */
+/* The child of a fork has none of the parent's descriptors, and opens its own in slots of its own.
+ * It runs one loop: ThreadSanitizer lets it start no thread. */
 TEST(IoLoops, TheChildOfAForkStartsAnew)
 {
     auto talk = [] {
@@ -136,7 +137,7 @@ TEST(IoLoops, TheChildOfAForkStartsAnew)
                   Pair pair;
                   pid_t child = fork();
                   if (child == 0)
-                      _exit(roti_io_live() != 0 || run(2, talk) != 0 || roti_io_live() != 0);
+                      _exit(roti_io_live() != 0 || run(1, talk) != 0 || roti_io_live() != 0);
                   int status = 0;
                   EXPECT_EQ(child, waitpid(child, &status, 0));
                   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
