@@ -193,15 +193,16 @@ static bool submit(struct rota_loop *loop, struct roti_handle_node *node, bool o
     return true;
 }
 
-/* Schedules on `loop`, which may be another thread's. */
-static int schedule(struct rota_loop *loop, struct rota_handle *handle,
+/* Schedules on `loop`; `current` is the calling thread's, or NULL. */
+static int schedule(struct rota_loop *loop, struct rota_loop *current, struct rota_handle *handle,
                     const struct request *request)
 {
-    bool own = loop == roti_loop_current();
+    bool own = loop == current;
     /* [HN14] relaxed: written by the loop's own thread; from others the inbox has the last word. */
     if (roti_load(HN14, relaxed, &loop->closed))
         return ROTA_ECLOSED;
-    struct roti_handle_node *node = roti_handle_new(request->fn, request->arg, request->context);
+    struct roti_handle_node *node =
+        roti_handle_new(current, request->fn, request->arg, request->context);
     if (node == NULL)
         return -ENOMEM;
     node->when_ns = request->when_ns;
@@ -230,9 +231,8 @@ static int schedule(struct rota_loop *loop, struct rota_handle *handle,
 }
 
 /* The loop that a call without "threadsafe" means: *loop, or the running one. */
-static int choose_loop(struct rota_loop **loop, rota_callback_fn fn)
+static int choose_loop(struct rota_loop **loop, struct rota_loop *current, rota_callback_fn fn)
 {
-    struct rota_loop *current = roti_loop_current();
     if (fn == NULL)
         return -EINVAL;
     if (*loop == NULL)
@@ -248,11 +248,12 @@ static int choose_loop(struct rota_loop **loop, rota_callback_fn fn)
 int rota_call_soon(struct rota_loop *loop, struct rota_handle *handle, rota_callback_fn fn,
                    void *arg, struct rota_context *context)
 {
-    int r = choose_loop(&loop, fn);
+    struct rota_loop *current = roti_loop_current();
+    int r = choose_loop(&loop, current, fn);
     if (r < 0)
         return r;
     struct request request = {fn, arg, context, 0, false};
-    return schedule(loop, handle, &request);
+    return schedule(loop, current, handle, &request);
 }
 
 int rota_call_soon_threadsafe(struct rota_loop *loop, struct rota_handle *handle,
@@ -261,34 +262,36 @@ int rota_call_soon_threadsafe(struct rota_loop *loop, struct rota_handle *handle
     if (loop == NULL || fn == NULL)
         return -EINVAL;
     struct request request = {fn, arg, context, 0, false};
-    return schedule(loop, handle, &request);
+    return schedule(loop, roti_loop_current(), handle, &request);
 }
 
 int rota_call_at(struct rota_loop *loop, struct rota_handle *handle, int64_t when_ns,
                  rota_callback_fn fn, void *arg, struct rota_context *context)
 {
-    int r = choose_loop(&loop, fn);
+    struct rota_loop *current = roti_loop_current();
+    int r = choose_loop(&loop, current, fn);
     if (r < 0)
         return r;
     struct request request = {fn, arg, context, when_ns, true};
-    return schedule(loop, handle, &request);
+    return schedule(loop, current, handle, &request);
 }
 
 int rota_call_later(struct rota_loop *loop, struct rota_handle *handle, int64_t delay_ns,
                     rota_callback_fn fn, void *arg, struct rota_context *context)
 {
-    int r = choose_loop(&loop, fn);
+    struct rota_loop *current = roti_loop_current();
+    int r = choose_loop(&loop, current, fn);
     if (r < 0)
         return r;
     int64_t when_ns = roti_deadline_after(loop->worker.driver->now(loop), delay_ns);
     struct request request = {fn, arg, context, when_ns, true};
-    return schedule(loop, handle, &request);
+    return schedule(loop, current, handle, &request);
 }
 
 struct roti_handle_node *roti_handle_reserve(rota_callback_fn fn, void *arg,
                                              struct rota_context *context)
 {
-    struct roti_handle_node *node = roti_handle_new(fn, arg, context);
+    struct roti_handle_node *node = roti_handle_new(roti_loop_current(), fn, arg, context);
     if (node == NULL)
         return NULL;
     (void)roti_handle_begin(&node->word, ROTI_HANDLE_QUEUED);

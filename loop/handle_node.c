@@ -40,8 +40,9 @@ static void make_guard(void)
 }
 
 /* The cache of a thread that runs no loop; NULL where it could not be given back at exit. */
-static struct roti_slots_cache *foreign_cache(struct roti_thread *self)
+static struct roti_slots_cache *foreign_cache(void)
 {
+    struct roti_thread *self = roti_thread_self();
     if (!self->handles_guarded) {
         (void)pthread_once(&guard_once, make_guard);
         if (!guard_made || pthread_setspecific(guard_key, self) != 0)
@@ -51,21 +52,20 @@ static struct roti_slots_cache *foreign_cache(struct roti_thread *self)
     return &self->handles;
 }
 
-static struct roti_slots_cache *node_cache(void)
+/* The cache of the calling thread, which runs the loop `current` or none. */
+static struct roti_slots_cache *node_cache(struct rota_loop *current)
 {
-    struct roti_thread *self = roti_thread_self();
-    if (self->worker == NULL)
-        return foreign_cache(self);
-    struct rota_loop *loop = self->worker->loop;
+    if (current == NULL)
+        return foreign_cache();
     /* [HN19] relaxed: this thread's own store. The cache of a closed loop was given back already.
      */
-    return roti_load(HN19, relaxed, &loop->closed) ? NULL : &loop->handle_cache;
+    return roti_load(HN19, relaxed, &current->closed) ? NULL : &current->handle_cache;
 }
 
-struct roti_handle_node *roti_handle_new(rota_callback_fn fn, void *arg,
+struct roti_handle_node *roti_handle_new(struct rota_loop *current, rota_callback_fn fn, void *arg,
                                          struct rota_context *context)
 {
-    struct roti_handle_node *node = roti_slots_get(&roti_handle_slots, node_cache());
+    struct roti_handle_node *node = roti_slots_get(&roti_handle_slots, node_cache(current));
     if (node == NULL)
         return NULL;
     node->work.kind = ROTI_WORK_CALLBACK;
@@ -137,5 +137,5 @@ void roti_handle_free(struct roti_handle_node *node)
     roti_context_ref_release(&node->context);
     if (roti_handle_end(&node->word, roti_handle_shared(node)))
         wake_awaiting(node);
-    roti_slots_put(&roti_handle_slots, node_cache(), node);
+    roti_slots_put(&roti_handle_slots, node_cache(roti_loop_current()), node);
 }

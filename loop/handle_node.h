@@ -11,8 +11,9 @@
 extern "C" {
 #endif
 
-/* A node with everything but its state; NULL without memory. From the calling thread's cache. */
-struct roti_handle_node *roti_handle_new(rota_callback_fn fn, void *arg,
+/* A node with everything but its state; NULL without memory. From the calling thread's cache:
+ * `current` is the loop that it runs, or NULL. */
+struct roti_handle_node *roti_handle_new(struct rota_loop *current, rota_callback_fn fn, void *arg,
                                          struct rota_context *context);
 
 /* Ends its life, whatever the state: frees what the node holds, and gives it to the calling

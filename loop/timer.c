@@ -29,7 +29,7 @@ void roti_timers_init(struct roti_timers *timers, int64_t now_ns)
 void roti_timer_arm(struct roti_timers *timers, struct roti_timer *timer, int64_t deadline_ns,
                     roti_timer_fn fire)
 {
-    timer->node = (struct roti_wheel_node){.place = ROTI_WHEEL_OUT};
+    timer->node.place = ROTI_WHEEL_OUT;
     timer->timers = timers;
     timer->fire = fire;
     roti_spin_lock(&timers->lock);
