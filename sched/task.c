@@ -219,6 +219,8 @@ static void run_call(struct roti_worker *worker)
 static void step_begin(struct roti_worker *worker, struct rota_task *task)
 {
     struct roti_task_frame *frame = task->frame;
+    if (frame->ran_on != NULL && task->work.extra == 0)
+        roti_count(worker, resumes, 1);
     if (frame->ran_on != worker) {
         if (frame->ran_on != NULL)
             roti_count(worker, migrations, 1);

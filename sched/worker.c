@@ -111,11 +111,17 @@ static void post_task(struct roti_worker *worker, struct rota_task *task)
     roti_pool_wake_one(pool); /* the owner may be busy for long; any loop may take it */
 }
 
-/* The worker that an unpinned task moves to in builds that move each at every resume. */
-static struct roti_worker *next_worker(struct roti_worker *worker)
+/* In builds that move every unpinned task at each resume: to the worker after the one that ran it
+ * last, through the inbox from which nobody steals it back. */
+static void post_onwards(struct roti_worker *last, struct rota_task *task)
 {
-    struct roti_pool *pool = worker->pool;
-    return pool->workers[(worker->index + 1) % pool->worker_count];
+    struct roti_pool *pool = last->pool;
+    struct roti_worker *next = pool->workers[(last->index + 1) % pool->worker_count];
+    roti_task_set_worker(task, next);
+    if (next == roti_worker_current())
+        roti_worker_push_local(next, &task->work);
+    else
+        (void)roti_worker_post(next, &task->work);
 }
 
 /* Enqueues from a worker of the task's own pool. */
@@ -128,9 +134,7 @@ static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool 
         else
             (void)roti_worker_post(last, &task->work);
     } else if (ROTI_MIGRATE) {
-        struct roti_worker *next = next_worker(self);
-        roti_task_set_worker(task, next);
-        (void)roti_worker_post(next, &task->work);
+        post_onwards(last, task);
     } else if (away && last != self) {
         post_task(last, task);
     } else {
@@ -154,6 +158,8 @@ static void enqueue(struct rota_task *task, bool away)
     struct roti_worker *last = roti_task_worker(task);
     if (task->work.extra > 0 || pool->worker_count == 1)
         (void)roti_worker_post(last, &task->work);
+    else if (ROTI_MIGRATE)
+        post_onwards(last, task);
     else
         post_task(last, task);
     roti_pool_foreign_leave(pool);

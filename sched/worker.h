@@ -31,6 +31,7 @@ struct rota_task;
 #define ROTI_COUNTERS(X)                                                                           \
     X(turns, "turns of the loop")                                                                  \
     X(switches, "steps of tasks")                                                                  \
+    X(resumes, "steps of unpinned tasks but their first")                                          \
     X(callbacks, "callbacks run")                                                                  \
     X(spawned, "tasks spawned here")                                                               \
     X(finished, "tasks finished here")                                                             \

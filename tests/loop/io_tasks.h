@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "loop/io_impl.h"
+#include "tests/loop/moves.h"
 #include "tests/support/support.h"
 
 namespace io_tasks {
@@ -29,7 +30,11 @@ inline int run(unsigned loops, const std::function<int()> &body)
     struct rota_run_opts opts = {};
     opts.loops = loops;
     opts.no_signals = true;
-    auto call = [](void *arg) { return (*static_cast<const std::function<int()> *>(arg))(); };
+    auto call = [](void *arg) {
+        int status = (*static_cast<const std::function<int()> *>(arg))();
+        loops::expect_moves();
+        return status;
+    };
     return rota_run(call, const_cast<std::function<int()> *>(&body), &opts);
 }
 

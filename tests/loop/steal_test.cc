@@ -17,22 +17,7 @@ namespace {
 
 using loops::eventually;
 using loops::Tasks;
-
-rota_counters total(rota_runtime *runtime)
-{
-    rota_counters sum{};
-    for (int i = 0; i < rota_runtime_loop_count(runtime); i++) {
-        rota_counters one{};
-        EXPECT_EQ(0, rota_loop_counters(rota_runtime_loop(runtime, i), &one));
-        sum.switches += one.switches;
-        sum.tasks_stolen += one.tasks_stolen;
-        sum.migrations += one.migrations;
-        sum.spawned += one.spawned;
-        sum.finished += one.finished;
-        sum.parks += one.parks;
-    }
-    return sum;
-}
+using loops::total;
 
 void burn(std::chrono::microseconds time)
 {
