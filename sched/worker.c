@@ -390,12 +390,11 @@ static void turn(struct roti_worker *worker)
         roti_pool_supervise(pool);
     if (roti_pool_phase(pool) >= ROTI_STOPPING_PHASE)
         return;
-    if (has_own_work(worker) || worker->driver->timers_due(worker->loop)) {
-        if (worker->driver->timers_due(worker->loop))
-            poll_now(worker);
+    if (has_own_work(worker))
         return;
-    }
-    if (!search(worker))
+    if (worker->driver->timers_due(worker->loop))
+        poll_now(worker); /* before other loops' work */
+    else if (!search(worker))
         park(worker);
 }
 
