@@ -9,6 +9,7 @@
 /* The wait by which `awaiter` is linked in `child`, or NULL. Child's lock held. */
 static struct roti_wait *find_joiner(struct rota_task *child, const struct rota_task *awaiter)
 {
+    ROTI_PLAIN_READ(&child->joiners);
     for (struct roti_list *node = child->joiners.next; node != &child->joiners; node = node->next) {
         struct roti_wait *wait = roti_container_of(node, struct roti_wait, link);
         if (wait->task == awaiter)
@@ -41,6 +42,7 @@ static struct rota_task *forward_once(struct rota_task *awaiter)
             struct roti_wait *wait = find_joiner(child, awaiter);
             if (wait != NULL) {
                 unsigned ticket = request(child, &next);
+                ROTI_PLAIN_WRITE(&wait->forwarded);
                 if (!wait->forwarded)
                     wait->first_ticket = (uint16_t)ticket;
                 wait->last_ticket = (uint16_t)ticket;
@@ -57,8 +59,8 @@ static struct rota_task *forward_once(struct rota_task *awaiter)
             roti_spin_unlock(&child->lock);
         }
         /* Not linked: about to be, or no more. In the second case it is marked here. */
-        /* [CN2] acquire: pairs with [W2]. */
-        uint64_t word = roti_load(CN2, acquire, &awaiter->word);
+        /* [CN2] relaxed: what follows is another look, or a swap of the word. */
+        uint64_t word = roti_load(CN2, relaxed, &awaiter->word);
         enum roti_state state = roti_word_state(word);
         if ((state == ROTI_PARKING || state == ROTI_WAITING) && (word & ROTI_FORWARDS) != 0) {
             roti_pause();
@@ -98,6 +100,7 @@ unsigned roti_task_uncancel_ticket(struct rota_task *task, unsigned ticket)
 
 int64_t roti_join_result(const struct roti_wait *wait, uint64_t final_word)
 {
+    ROTI_PLAIN_READ(&wait->forwarded);
     uint16_t deliveries = (uint16_t)roti_word_deliveries(final_word);
     if (!wait->forwarded)
         return 0;
@@ -119,7 +122,7 @@ int rota_task_cancel(struct rota_task *task)
         return -EINVAL;
     /* [CN3] relaxed: says only that nobody needs to be told of a failure any more. */
     if (rota_task_done(task))
-        roti_fetch_or(CN3, relaxed, &task->flags, ROTI_TASK_READ);
+        (void)roti_fetch_or(CN3, relaxed, &task->flags, ROTI_TASK_READ);
     return roti_task_cancel_request(task, NULL) ? 1 : 0;
 }
 

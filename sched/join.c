@@ -17,10 +17,11 @@ bool rota_task_done(const struct rota_task *task)
 /* The status of a done task, which counts as read from now on. */
 static int read_status(struct rota_task *task, int *ret_status)
 {
+    ROTI_PLAIN_READ(&task->status);
     int status = task->status;
     /* [J2] relaxed: only says that a failure needs no report. */
     if (status < 0)
-        roti_fetch_or(J2, relaxed, &task->flags, ROTI_TASK_READ);
+        (void)roti_fetch_or(J2, relaxed, &task->flags, ROTI_TASK_READ);
     if (ret_status != NULL)
         *ret_status = status;
     return 0;
@@ -51,7 +52,8 @@ static int join(struct rota_task *task, uint64_t flags)
         roti_spin_unlock(&task->lock);
         return r;
     }
-    /* [J3] release: pairs with [CN1]; a canceller that reads it takes the child's lock, and finds the wait. */
+    /* [J3] release: pairs with [CN1]; a canceller that reads it takes the child's lock, and finds
+     * the wait. */
     roti_store(J3, release, &self->awaited, (flags & ROTI_FORWARDS) != 0 ? task : NULL);
     roti_wait_link(&wait, &task->joiners);
     roti_spin_unlock(&task->lock);
