@@ -15,14 +15,14 @@
 #include "sched/worker.h"
 
 struct rota_loop {
-    struct roti_worker worker;    /* first: its queues, its thread */
-    struct rota_runtime *runtime; /* valid until the runtime ends */
-    struct roti_poller poller;    /* descriptors; the eventfd */
-    struct roti_timers timers;    /* the wheel and its lock */
+    struct roti_worker worker;            /* first: its queues, its thread */
+    struct rota_runtime *runtime;         /* valid until the runtime ends */
+    struct roti_poller poller;            /* descriptors; the eventfd */
+    struct roti_timers timers;            /* the wheel and its lock */
     struct roti_slots_cache handle_cache; /* owner only */
     _Atomic(uint32_t) refs;
-    bool debug;                  /* the pool's; constant, as others ask after the runtime's end */
-    _Atomic(bool) closed;        /* nothing is scheduled any more */
+    bool debug;           /* the pool's; constant, as others ask after the runtime's end */
+    _Atomic(bool) closed; /* nothing is scheduled any more */
     rota_exception_fn exception_fn; /* owner only; NULL: the runtime's */
     void *exception_arg;
     _Atomic(struct roti_handle_node *) running_handle; /* the callback that runs; owner writes */

@@ -85,8 +85,8 @@ static inline void *roti_fiber_switch(struct roti_fiber *from, struct roti_fiber
 #endif
 
 /*
- * Return addresses on the stack of a parked fiber that nobody resumes meanwhile, innermost first, by
- * its chain of frame pointers; as far as code keeps them. Returns how many of `max`.
+ * Return addresses on the stack of a parked fiber that nobody resumes meanwhile, innermost first,
+ * by its chain of frame pointers; as far as code keeps them. Returns how many of `max`.
  */
 int roti_fiber_frames(const struct roti_fiber *fiber, void **ret_pcs, int max);
 

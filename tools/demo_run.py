@@ -217,9 +217,9 @@ def print_phase(phase):
 def print_table(result):
     for phase in result["phases"]:
         print_phase(phase)
-    print(f"\nwrk shares the {result['cpus']} CPUs with the service. Each burn keeps loop 0 from its"
-          f"\ncallbacks and its own descriptors for {BURN_MS} ms, so connections that are registered"
-          "\nthere feel it; tasks that are ready run on the other loops."
+    print(f"\nwrk shares the {result['cpus']} CPUs with the service. Each burn keeps loop 0 from"
+          f"\nits callbacks and its own descriptors for {BURN_MS} ms, so connections that are"
+          "\nregistered there feel it; tasks that are ready run on the other loops."
           f"\nSIGTERM: stopped gracefully in {result['stop_s']:.2f} s.")
 
 

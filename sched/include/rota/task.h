@@ -29,8 +29,9 @@ typedef int (*rota_task_fn)(void *arg);
 struct rota_task_opts {
     const char *name;               /* default "Task-<number>" */
     size_t stack_size;              /* default the runtime's (256 KiB); a power of two is best */
-    struct rota_context *context;   /* default: a copy of the current one. An explicit object is
-                                       shared, and pins the task to the loop that entered it first */
+    struct rota_context *context;   /* default: a copy of the current one. An explicit object
+                                       is shared, and pins the task to the loop that entered it
+                                       first */
     void (*arg_release)(void *arg); /* called once when the task is done, or when it is cancelled
                                        before its first step and `fn` never runs; not on failure
                                        of the spawn itself */
