@@ -24,7 +24,15 @@ static _Atomic(uint64_t) next_id = 1;
 
 struct rota_task *roti_task_slot_get(struct roti_worker *worker)
 {
-    return roti_slots_get(&task_slots, worker != NULL ? &worker->task_cache : NULL);
+    struct rota_task *task =
+        roti_slots_get(&task_slots, worker != NULL ? &worker->task_cache : NULL);
+    /* In its first life only. Later it is empty, and stays under the lock: a canceller may still be
+     * looking there for somebody who awaited the last life. */
+    if (task != NULL && task->joiners.next == NULL) {
+        ROTI_PLAIN_WRITE(&task->joiners);
+        roti_list_init(&task->joiners);
+    }
+    return task;
 }
 
 void roti_task_slot_put(struct roti_worker *worker, struct rota_task *task)

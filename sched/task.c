@@ -83,7 +83,7 @@ static struct roti_fiber_exit task_main(void *arg, void *transfer)
 /* ---- Spawn -------------------------------------------------------------------------------------
  */
 
-/* Fills a fresh slot. The slot's generation and lock survive from its last life. */
+/* Fills a fresh slot. Its generation, lock and empty list of joiners survive from its last life. */
 static void task_fill(struct rota_task *task, struct roti_pool *pool, struct roti_worker *worker,
                       struct roti_stack *stack, const struct roti_spawn *spawn)
 {
@@ -102,7 +102,6 @@ static void task_fill(struct rota_task *task, struct roti_pool *pool, struct rot
     task->status = 0;
     task->name = NULL;
     task->work.kind = ROTI_WORK_TASK;
-    roti_list_init(&task->joiners);
     /* [T3] relaxed: published with the task, [RG4]. */
     roti_store(T3, relaxed, &task->awaited, NULL);
     roti_task_set_worker(task, worker);
