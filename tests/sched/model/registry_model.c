@@ -133,6 +133,20 @@ MODEL_TEST(registry_stale) = {
 MODEL_TEST(registry_stale_twice) = {
     .threads = {end_and_spawn, stale_holder, stale_holder}, .setup = reset, .check = check};
 
+/* ---- A canceller that followed a stale pointer looks at the list of a later life ------------ */
+
+static void stale_forwarder(unsigned thread)
+{
+    (void)thread;
+    roti_spin_lock(&first->lock);
+    ROTI_PLAIN_READ(&first->joiners);
+    MODEL_ASSERT(roti_list_empty(&first->joiners));
+    roti_spin_unlock(&first->lock);
+}
+
+MODEL_TEST(registry_forwarder) = {
+    .threads = {end_and_spawn, stale_forwarder}, .setup = reset, .check = check};
+
 /* ---- A listing while tasks come and go ------------------------------------------------------ */
 
 static void visit(struct rota_task *task, void *arg)
