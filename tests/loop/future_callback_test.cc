@@ -171,32 +171,32 @@ TEST_P(FutureCallback, S6_OrderHoldsWhileAnotherThreadCompletes)
             return 0;
         }
     };
-    const int rounds = static_cast<int>(support::scale(300));
-    EXPECT_EQ(0, run([&] {
-                  rota_pin();
-                  for (int i = 0; i < rounds; i++) {
-                      Ref future;
-                      int next = 0;
-                      std::vector<Step> steps;
-                      for (int n = 0; n < 40; n++)
-                          steps.push_back({n, &next});
-                      std::atomic<bool> go{false};
-                      std::thread setter([&] {
-                          while (!go)
-                              continue;
-                          EXPECT_EQ(0, rota_future_set_result(future, nullptr));
-                      });
-                      for (Step &step : steps) {
-                          go = go || step.number == i % 40;
-                          EXPECT_EQ(
-                              0, rota_future_add_done_callback(future, Step::call, &step, nullptr));
-                      }
-                      setter.join();
-                      EXPECT_TRUE(eventually([&] { return next == 40; }));
-                  }
-                  rota_unpin();
-                  return 0;
-              }));
+    constexpr int count = 3000;
+    EXPECT_EQ(
+        0, run([&] {
+            rota_pin();
+            for (int round = 0; round < 5; round++) {
+                Ref future;
+                int next = 0;
+                std::vector<Step> steps;
+                for (int n = 0; n < count; n++)
+                    steps.push_back({n, &next});
+                for (int n = 0; n < count / 2; n++)
+                    EXPECT_EQ(
+                        0, rota_future_add_done_callback(future, Step::call, &steps[n], nullptr));
+                std::thread setter([&] { EXPECT_EQ(0, rota_future_set_result(future, nullptr)); });
+                while (!rota_future_done(future))
+                    continue;
+                /* It is done, and half of the callbacks are on their way. */
+                for (int n = count / 2; n < count; n++)
+                    EXPECT_EQ(
+                        0, rota_future_add_done_callback(future, Step::call, &steps[n], nullptr));
+                setter.join();
+                EXPECT_TRUE(eventually([&] { return next == count; }));
+            }
+            rota_unpin();
+            return 0;
+        }));
 }
 
 TEST_P(FutureCallback, S6_RunsInTheContextOfTheAdder)

@@ -327,6 +327,21 @@ TEST_P(Timeout, AnUndeliveredExpiryIsTakenBackAndTheOtherRequestStays)
               }));
 }
 
+TEST_P(Timeout, AnUndeliveredExpiryIsTakenBackInACancelledTasksCleanUp)
+{
+    EXPECT_EQ(0, run([&] {
+                  EXPECT_EQ(1, rota_task_cancel(rota_current_task()));
+                  EXPECT_EQ(-ECANCELED, rota_yield());
+                  rota_timeout timeout = {};
+                  EXPECT_EQ(0, rota_timeout_begin(&timeout, 0));
+                  EXPECT_EQ(2, requests());
+                  EXPECT_EQ(0, rota_timeout_end(&timeout, 0));
+                  EXPECT_EQ(1, requests());
+                  EXPECT_EQ(0, rota_yield()); /* the scope's request went with the scope */
+                  return rota_task_uncancel(rota_current_task());
+              }));
+}
+
 TEST_P(Timeout, AScopeInACancelledTasksCleanUpTimesOutByItself)
 {
     EXPECT_EQ(0, run([&] {
