@@ -62,6 +62,7 @@ struct bench {
 
 /* The benches of each file, ended by one without a name. */
 extern const struct bench bench_task_benches[];
+extern const struct bench bench_spawn_benches[];
 extern const struct bench bench_memory_benches[];
 extern const struct bench bench_post_benches[];
 extern const struct bench bench_timer_benches[];

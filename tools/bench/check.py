@@ -16,7 +16,8 @@ NAMES = {
     "task.switch", "task.yield", "task.roundtrip", "task.spawn_join", "task.spawn_batch",
     "task.parked", "task.create_cold", "task.idle", "task.yield_debug", "task.spawn_join_debug",
     "post.throughput", "post.burst", "post.roundtrip", "post.roundtrip_hot",
-    "timer.create_cancel", "timer.create_cancel_random", "timer.fire", "loop.turn",
+    "timer.create_cancel", "timer.create_cancel_same", "timer.create_cancel_random", "timer.fire",
+    "loop.turn", "loop.poll", "loop.callback",
     "ctx.get", "ctx.set", "ctx.set_shared", "ctx.set_100k", "ctx.copy", "ctx.copy_100k",
     "aio.running_loop", "aio.sleep0",
 }

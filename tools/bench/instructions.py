@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""instructions.py - instructions per operation, which no noise of the machine changes.
+"""instructions.py - instructions per operation, which no noise changes.
 
     instructions.py <rota-bench> [--n N] [--top COUNT] NAME...
 
 Counts by callgrind a run of N operations and one of 2 N, for each side of each bench; the
-difference, divided by N, is what one operation costs. With --top also the functions in which the
-operations of rota's side spend most. Under callgrind one thread runs at a time, so that what threads
-do to each other is not in the figures.
+difference, divided by N, is what one operation costs. With --top also the functions in which
+rota's side spends most. Under callgrind one thread runs at a time, so that what threads do to each
+other is not in the figures.
 """
 
 import argparse
@@ -26,8 +26,8 @@ def count(program, name, side, operations):
             ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", program, name,
              "--side", side, "--runs", "1", "--n", str(operations)],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        text = subprocess.run(["callgrind_annotate", "--threshold=100", "--auto=no", output], check=True,
-                              capture_output=True, text=True).stdout
+        text = subprocess.run(["callgrind_annotate", "--threshold=100", "--auto=no", output],
+                              check=True, capture_output=True, text=True).stdout
     functions = {}
     total = 0
     for line in text.splitlines():

@@ -20,10 +20,11 @@ struct turning {
     double value;
 };
 
-/* ---- loop.turn --------------------------------------------------------------------------------
+/* ---- loop.turn, loop.callback ------------------------------------------------------------------
  */
 
-/* Schedules itself for the next turn, having polled as a loop does that has nothing else. */
+/* Schedules itself for the next turn; if asked, having polled as a loop does that has nothing else.
+ */
 static int next_turn(void *arg)
 {
     struct turning *turning = arg;
@@ -35,11 +36,10 @@ static int next_turn(void *arg)
     return rota_call_soon(NULL, NULL, next_turn, turning, NULL);
 }
 
-/* n turns; the processor time of each. */
-static int make_turns(struct turning *turning, bool polling, double *ret_ns)
+static int turn_main(void *arg)
 {
-    turning->turns = 0;
-    turning->polling = polling;
+    struct turning *turning = arg;
+    turning->loop = rota_running_loop();
     int r = rota_future_create(&turning->done, NULL);
     if (r < 0)
         return r;
@@ -47,36 +47,75 @@ static int make_turns(struct turning *turning, bool polling, double *ret_ns)
     r = rota_call_soon(NULL, NULL, next_turn, turning, NULL);
     if (r == 0)
         r = rota_future_await(turning->done, NULL);
-    *ret_ns = (double)(bench_now().cpu_ns - start.cpu_ns) / (double)turning->run->n;
+    turning->value = bench_cpu_per(turning->run, start);
     rota_future_unref(turning->done);
     return r;
 }
 
-/* The turn that is measured runs one callback, which makes it go on, so that the figure is above
- * that of an empty turn; the poll and the callback are noted alone. */
-static int turn_main(void *arg)
+static int rota_turns(const struct bench_run *run, double *ret_value)
 {
-    struct turning *turning = arg;
-    double callback_ns;
-    turning->loop = rota_running_loop();
-    int r = make_turns(turning, true, &turning->value);
-    if (r == 0)
-        r = make_turns(turning, false, &callback_ns);
-    if (r < 0)
-        return r;
-    struct bench_instant start = bench_now();
-    for (uint64_t i = 0; i < turning->run->n; i++)
-        turning->loop->worker.driver->poll(turning->loop, 0);
-    double poll_ns = (double)(bench_now().cpu_ns - start.cpu_ns) / (double)turning->run->n;
-    bench_note(turning->run, "poll_ns", poll_ns);
-    bench_note(turning->run, "callback_turn_ns", callback_ns);
-    return 0;
+    struct turning turning = {.run = run, .polling = true};
+    int r = bench_in_runtime(run, turn_main, &turning);
+    *ret_value = turning.value;
+    return r;
 }
 
-static int rota_turns(const struct bench_run *run, double *ret_value)
+static int rota_callbacks(const struct bench_run *run, double *ret_value)
 {
     struct turning turning = {.run = run};
     int r = bench_in_runtime(run, turn_main, &turning);
+    *ret_value = turning.value;
+    return r;
+}
+
+struct plain_callback {
+    struct plain_callback *next;
+    int (*fn)(void *arg);
+    void *arg;
+};
+
+static struct plain_callback *plain_queue;
+
+static int plain_next_turn(void *arg)
+{
+    struct plain_callback *callback = arg;
+    plain_queue = callback;
+    return 0;
+}
+
+/* A queue of one function, which puts itself there again. */
+static int plain_callbacks(const struct bench_run *run, double *ret_value)
+{
+    struct plain_callback callback = {.fn = plain_next_turn, .arg = &callback};
+    plain_queue = &callback;
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; i < run->n; i++) {
+        struct plain_callback *first = plain_queue;
+        plain_queue = first->next;
+        BENCH_USE(first->fn(first->arg));
+    }
+    *ret_value = bench_cpu_per(run, start);
+    return 0;
+}
+
+/* ---- loop.poll --------------------------------------------------------------------------------
+ */
+
+static int poll_main(void *arg)
+{
+    struct turning *turning = arg;
+    struct rota_loop *loop = rota_running_loop();
+    struct bench_instant start = bench_now();
+    for (uint64_t i = 0; i < turning->run->n; i++)
+        loop->worker.driver->poll(loop, 0);
+    turning->value = bench_cpu_per(turning->run, start);
+    return 0;
+}
+
+static int rota_polls(const struct bench_run *run, double *ret_value)
+{
+    struct turning turning = {.run = run};
+    int r = bench_in_runtime(run, poll_main, &turning);
     *ret_value = turning.value;
     return r;
 }
@@ -148,6 +187,10 @@ static int plain_running(const struct bench_run *run, double *ret_value)
 const struct bench bench_loop_benches[] = {
     {"loop.turn", "ns", "a turn of one callback that polls once; an empty turn is less",
      "<= 130 ns", "epoll_wait() with an idle descriptor", rota_turns, plain_turns, 500000, 1, 9, 0},
+    {"loop.poll", "ns", "a look at the poller with nothing ready", "<= 1.05 x epoll_wait()",
+     "epoll_wait() with an idle descriptor", rota_polls, plain_turns, 500000, 1, 9, 0},
+    {"loop.callback", "ns", "a callback that schedules itself, a turn each", "reported only",
+     "a queue of one function", rota_callbacks, plain_callbacks, 2000000, 1, 9, 0},
     {"aio.running_loop", "ns", "one rota_running_loop()", "<= 3 ns",
      "a call that reads a thread-local", rota_running, plain_running, 10000000, 1, 9, 0},
     {0},

@@ -3,7 +3,7 @@
  * timer.c - benches of timers: created and cancelled, created and fired.
  *
  * Deadlines are the same pseudo-random ones on both sides. Timers are created by an instant, not by
- * a delay, so that no side reads the clock for each; what the clock costs is noted beside.
+ * a delay, so that no side reads the clock for each.
  */
 #include "tools/bench/bench.h"
 #include "tools/bench/plain_heap.h"
@@ -22,7 +22,8 @@ struct timing {
     const struct bench_run *run;
     struct rota_handle *handles;
     struct rota_future *done;
-    uint64_t *order; /* in which timers are cancelled; NULL: as created */
+    uint64_t *order;  /* in which timers are cancelled; NULL: as created */
+    int64_t range_ns; /* delays are spread over so much; 0: all the same */
     uint64_t fired;
     double value;
 };
@@ -49,9 +50,9 @@ static int nothing(void *arg)
 /* ---- Created and cancelled --------------------------------------------------------------------
  */
 
-/* Arms all timers; `range_ns` 0: all with the same delay. */
-static int create_all(const struct timing *timing, int64_t range_ns)
+static int create_all(const struct timing *timing)
 {
+    int64_t range_ns = timing->range_ns;
     uint64_t state = SEED;
     int64_t now_ns = rota_time_ns();
     int r = 0;
@@ -78,28 +79,19 @@ static int create_cancel_main(void *arg)
 {
     struct timing *timing = arg;
     struct bench_instant start = bench_now();
-    int r = create_all(timing, CANCEL_RANGE_NS);
-    struct bench_instant middle = bench_now();
+    int r = create_all(timing);
     if (r == 0)
         r = cancel_all(timing);
     timing->value = bench_cpu_per(timing->run, start);
-    bench_note(timing->run, "create_ns",
-               (double)(middle.cpu_ns - start.cpu_ns) / (double)timing->run->n);
-    /* The same again with one delay for all, as timeouts of connections have. */
-    start = bench_now();
-    if (r == 0)
-        r = create_all(timing, 0);
-    if (r == 0)
-        r = cancel_all(timing);
-    bench_note(timing->run, "same_delay_ns",
-               (double)(bench_now().cpu_ns - start.cpu_ns) / (double)timing->run->n);
     return r;
 }
 
-static int rota_cancels(const struct bench_run *run, bool random, double *ret_value)
+static int rota_cancels(const struct bench_run *run, int64_t range_ns, bool random,
+                        double *ret_value)
 {
-    struct timing timing = {.run = run, .order = random ? shuffled(run->n) : NULL};
+    struct timing timing = {.run = run, .range_ns = range_ns};
     int r = -ENOMEM;
+    timing.order = random ? shuffled(run->n) : NULL;
     timing.handles = calloc(run->n, sizeof *timing.handles);
     if (timing.handles != NULL && (timing.order != NULL || !random))
         r = bench_in_runtime(run, create_cancel_main, &timing);
@@ -111,12 +103,17 @@ static int rota_cancels(const struct bench_run *run, bool random, double *ret_va
 
 static int rota_create_cancel(const struct bench_run *run, double *ret_value)
 {
-    return rota_cancels(run, false, ret_value);
+    return rota_cancels(run, CANCEL_RANGE_NS, false, ret_value);
+}
+
+static int rota_create_cancel_same(const struct bench_run *run, double *ret_value)
+{
+    return rota_cancels(run, 0, false, ret_value);
 }
 
 static int rota_create_cancel_random(const struct bench_run *run, double *ret_value)
 {
-    return rota_cancels(run, true, ret_value);
+    return rota_cancels(run, CANCEL_RANGE_NS, true, ret_value);
 }
 
 /* Timers in one array, in a heap with room for all. */
@@ -124,16 +121,17 @@ struct plain_timing {
     struct plain_timer *timers;
     struct plain_heap heap;
     uint64_t *order;
+    int64_t range_ns;
 };
 
-static void plain_cycle(const struct bench_run *run, struct plain_timing *timing, int64_t range_ns)
+static void plain_cycle(const struct bench_run *run, struct plain_timing *timing)
 {
     uint64_t state = SEED;
     for (uint64_t i = 0; i < run->n; i++) {
         struct plain_timer *timer = &timing->timers[i];
         *timer = (struct plain_timer){.when_ns = CANCEL_MIN_NS + (int64_t)i, .fn = nothing};
-        if (range_ns > 0)
-            timer->when_ns += (int64_t)(bench_random(&state) % (uint64_t)range_ns);
+        if (timing->range_ns > 0)
+            timer->when_ns += (int64_t)(bench_random(&state) % (uint64_t)timing->range_ns);
         plain_heap_add(&timing->heap, timer);
     }
     for (uint64_t i = 0; i < run->n; i++)
@@ -141,20 +139,18 @@ static void plain_cycle(const struct bench_run *run, struct plain_timing *timing
                           &timing->timers[timing->order != NULL ? timing->order[i] : i]);
 }
 
-static int plain_cancels(const struct bench_run *run, bool random, double *ret_value)
+static int plain_cancels(const struct bench_run *run, int64_t range_ns, bool random,
+                         double *ret_value)
 {
-    struct plain_timing timing = {.order = random ? shuffled(run->n) : NULL};
+    struct plain_timing timing = {.range_ns = range_ns};
     int r = -ENOMEM;
+    timing.order = random ? shuffled(run->n) : NULL;
     timing.timers = calloc(run->n, sizeof *timing.timers);
     timing.heap.entries = calloc(run->n, sizeof *timing.heap.entries);
     if (timing.timers != NULL && timing.heap.entries != NULL && (timing.order != NULL || !random)) {
         struct bench_instant start = bench_now();
-        plain_cycle(run, &timing, CANCEL_RANGE_NS);
+        plain_cycle(run, &timing);
         *ret_value = bench_cpu_per(run, start);
-        start = bench_now();
-        plain_cycle(run, &timing, 0);
-        bench_note(run, "same_delay_ns",
-                   (double)(bench_now().cpu_ns - start.cpu_ns) / (double)run->n);
         r = 0;
     }
     free(timing.timers);
@@ -165,12 +161,17 @@ static int plain_cancels(const struct bench_run *run, bool random, double *ret_v
 
 static int plain_create_cancel(const struct bench_run *run, double *ret_value)
 {
-    return plain_cancels(run, false, ret_value);
+    return plain_cancels(run, CANCEL_RANGE_NS, false, ret_value);
+}
+
+static int plain_create_cancel_same(const struct bench_run *run, double *ret_value)
+{
+    return plain_cancels(run, 0, false, ret_value);
 }
 
 static int plain_create_cancel_random(const struct bench_run *run, double *ret_value)
 {
-    return plain_cancels(run, true, ret_value);
+    return plain_cancels(run, CANCEL_RANGE_NS, true, ret_value);
 }
 
 /* ---- Created and fired ------------------------------------------------------------------------
@@ -260,12 +261,15 @@ static int plain_fire(const struct bench_run *run, double *ret_value)
  */
 
 const struct bench bench_timer_benches[] = {
-    {"timer.create_cancel", "ns", "one of 10^6 timers, created, cancelled in order of creation",
-     "<= 25 ns", "a heap of four children a node", rota_create_cancel, plain_create_cancel, 1000000,
+    {"timer.create_cancel", "ns",
+     "one of 10^6 timers, created, cancelled in order of creation; delays of 1 to 61 s", "<= 25 ns",
+     "a heap of four children a node", rota_create_cancel, plain_create_cancel, 1000000, 1, 5, 0},
+    {"timer.create_cancel_same", "ns", "the same, all with one delay", "<= 25 ns",
+     "a heap of four children a node", rota_create_cancel_same, plain_create_cancel_same, 1000000,
      1, 5, 0},
-    {"timer.create_cancel_random", "ns", "the same, cancelled in random order", "reported only",
-     "a heap of four children a node", rota_create_cancel_random, plain_create_cancel_random,
-     1000000, 1, 5, 0},
+    {"timer.create_cancel_random", "ns", "timer.create_cancel, but cancelled in random order",
+     "reported only", "a heap of four children a node", rota_create_cancel_random,
+     plain_create_cancel_random, 1000000, 1, 5, 0},
     {"timer.fire", "ns", "one of 10^6 timers, created and fired within 200 ms", "<= 120 ns",
      "a heap of four children a node", rota_fire, plain_fire, 1000000, 1, 5, 0},
     {0},
