@@ -102,6 +102,8 @@ int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, 
     }
     loop->worker.loop = loop;
     loop->runtime = runtime;
+    loop->inherited_fn = runtime->exception_fn;
+    loop->inherited_arg = runtime->exception_arg;
     loop->debug = debug;
     roti_timers_init(&loop->timers, rota_time_ns());
     /* [LP1] relaxed: nobody else knows the loop yet. */
@@ -193,11 +195,10 @@ void rota_default_exception_handler(const struct rota_error_info *info)
 void roti_loop_report(const struct rota_error_info *info)
 {
     struct rota_loop *loop = info->loop;
-    struct rota_runtime *runtime = loop != NULL ? loop->runtime : NULL;
     if (loop != NULL && loop == roti_loop_current() && loop->exception_fn != NULL)
         loop->exception_fn(info, loop->exception_arg);
-    else if (runtime != NULL && runtime->exception_fn != NULL)
-        runtime->exception_fn(info, runtime->exception_arg);
+    else if (loop != NULL && loop->inherited_fn != NULL)
+        loop->inherited_fn(info, loop->inherited_arg);
     else
         rota_default_exception_handler(info);
 }

@@ -23,8 +23,10 @@ struct rota_loop {
     _Atomic(uint32_t) refs;
     bool debug;           /* the pool's; constant, as others ask after the runtime's end */
     _Atomic(bool) closed; /* nothing is scheduled any more */
-    rota_exception_fn exception_fn; /* owner only; NULL: the runtime's */
+    rota_exception_fn exception_fn; /* owner only; NULL: the inherited one */
     void *exception_arg;
+    rota_exception_fn inherited_fn; /* the runtime's, which may end before the loop; constant */
+    void *inherited_arg;
     _Atomic(struct roti_handle_node *) running_handle; /* the callback that runs; owner writes */
 };
 

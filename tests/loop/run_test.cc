@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <rota/error.h>
+#include <rota/future.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -233,6 +234,26 @@ TEST_P(Run, AKeptLoopAnswersAfterItsEnd)
     EXPECT_EQ(0, rota_loop_counters(kept, &counters));
     EXPECT_GT(counters.turns, 0U);
     rota_loop_unref(kept);
+}
+
+/* A failed future that is dropped after its run is still told to the handler of that run. */
+TEST_P(Run, AFailureAfterTheEndIsReported)
+{
+    static rota_future *failed;
+    loops::Reports reports;
+    rota_run_opts opts{};
+    opts.exception_handler = loops::Reports::collect;
+    opts.exception_arg = &reports;
+    EXPECT_EQ(0, run(
+                     [] {
+                         EXPECT_EQ(0, rota_future_create(&failed, nullptr));
+                         return rota_future_set_error(failed, -EPIPE);
+                     },
+                     opts));
+    EXPECT_EQ(0U, reports.count());
+    rota_future_unref(failed);
+    ASSERT_EQ(1U, reports.count());
+    EXPECT_EQ(-EPIPE, reports.list[0].error);
 }
 
 /* ---- Signals ---- */
