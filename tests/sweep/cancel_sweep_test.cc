@@ -18,6 +18,9 @@ protected:
                      std::to_string(plan.times) + ", again after " + std::to_string(plan.later));
         EXPECT_EQ(0, run(trial));
         trial.check_outcome();
+        /* With one loop nothing can come between the request and the suspension. */
+        bool met = plan.way == Way::parking && plan.at <= trial.suspensions() && loops() == 1;
+        EXPECT_TRUE(!met || !row().ends || trial.own_seen() > 0) << "it ended no wait";
         return trial.requests() > 0;
     }
 };

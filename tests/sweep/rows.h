@@ -26,7 +26,8 @@ struct Case {
 inline std::vector<Case> all_cases()
 {
     const Row rows[] = {
-#define SWEEP_ROW(function, scenario, loops, waits) {#function, #scenario, scenario, loops, waits},
+#define SWEEP_ROW(function, scenario, loops, waits, ends)                                          \
+    {#function, #scenario, scenario, loops, waits, ends},
         ROTI_SWEEP_TABLE(SWEEP_ROW)
 #undef SWEEP_ROW
     };

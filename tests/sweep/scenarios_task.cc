@@ -53,6 +53,39 @@ int await_chain(Trial &trial)
         steps({[&] { future.set(); }}));
 }
 
+/*
+ * A child that has its result, but has not run since: it returns without seeing the request that
+ * was passed on to it, which comes back then.
+ */
+int await_unstoppable(Trial &trial)
+{
+    Future future;
+    int r = future.create();
+    if (r < 0)
+        return r;
+    return trial.run(
+        [&] {
+            Child child;
+            std::atomic<bool> started{false};
+            int r = child.spawn([&] {
+                started = true;
+                int r = rota_future_await(future, nullptr);
+                return r < 0 ? r : 7;
+            });
+            while (r == 0 && !started)
+                r = trial.note(rota_yield());
+            future.set();
+            if (r < 0) {
+                child.end(trial);
+                return r;
+            }
+            r = child.await(trial);
+            EXPECT_NE(0, r);
+            return r == 7 ? 0 : r;
+        },
+        steps({}));
+}
+
 int shield_child(Trial &trial)
 {
     Future future;

@@ -99,6 +99,7 @@ int Trial::subject_main(void *arg)
     self->target_ = rota_current_task();
     int status = self->subject_();
     self->own_suspensions_ = self->suspensions_;
+    self->own_seen_ = self->seen_;
     self->finish();
     self->target_ = nullptr;
     return status;

@@ -92,6 +92,11 @@ public:
     {
         return own_suspensions_;
     }
+    /* How often it has seen a request in those. */
+    int own_seen() const
+    {
+        return own_seen_;
+    }
     /* Requests made. */
     int requests() const
     {
@@ -116,6 +121,7 @@ private:
     std::atomic<int> made_{0};
     std::atomic<int> seen_{0};
     int own_suspensions_ = 0;
+    int own_seen_ = 0;
     bool was_run_ = false;
     bool pinned_ = false;
     bool scoped_ = false;
