@@ -58,8 +58,8 @@ static const char *kind_name(enum roti_wait_kind kind)
 static void read_task(struct rota_task *task, struct snapshot *ret_snapshot)
 {
     *ret_snapshot = (struct snapshot){0};
-    /* [DU1] acquire: pairs with [W2]. */
-    ret_snapshot->state = roti_word_state(roti_load(DU1, acquire, &task->word));
+    /* [DU1] relaxed: only what it is doing; the hold acquires what else is read. */
+    ret_snapshot->state = roti_word_state(roti_load(DU1, relaxed, &task->word));
     if (!roti_state_hold(&task->word))
         return;
     const struct roti_task_frame *frame = task->frame;
@@ -68,7 +68,8 @@ static void read_task(struct rota_task *task, struct snapshot *ret_snapshot)
         ret_snapshot->kind = (enum roti_wait_kind)frame->wait->kind;
         ret_snapshot->object = frame->wait->object;
     }
-    ret_snapshot->waker = frame->waker;
+    /* [DU2] relaxed: whoever wakes the task may be writing it. */
+    ret_snapshot->waker = roti_load(DU2, relaxed, &frame->waker);
     ret_snapshot->spawned_at = frame->spawned_at;
     ret_snapshot->pc_count = roti_fiber_frames(&frame->fiber, ret_snapshot->pcs, FRAMES_MAX);
     if (roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE)

@@ -59,7 +59,7 @@ struct roti_task_frame {
     struct roti_worker *ran_on;  /* of its last step */
     struct rota_timeout *scope;  /* innermost timeout scope; task only */
     unsigned waits_after_cancel; /* debug: since a delivered request; task only */
-    uint64_t waker;              /* number of the task that last woke it; 0: a callback or thread */
+    _Atomic(uint64_t) waker;     /* number of the task that last woke it; 0: none; any thread */
 };
 
 /* The loop that a task is on: inside the task its own; for others a hint, as it may move. */

@@ -104,7 +104,8 @@ bool roti_wait_claim(struct roti_wait *wait, int64_t result)
     wait->next = (uint8_t)next;
     wait->result = result;
     struct rota_task *self = rota_current_task();
-    wait->task->frame->waker = self != NULL ? self->id : 0;
+    /* [WT2] relaxed: for the dump, which may hold the task just now. */
+    roti_store(WT2, relaxed, &wait->task->frame->waker, self != NULL ? self->id : 0);
     return true;
 }
 

@@ -189,6 +189,7 @@ static void dump(unsigned thread)
         return;
     ROTI_PLAIN_READ(&seen->registers);
     MODEL_ASSERT(seen->registers == 1);
+    (void)roti_load(TD1, relaxed, &seen->frame.waker);
     if (roti_state_parked(&seen->task.word) == ROTI_NEXT_ENQUEUE)
         roti_task_enqueue(&seen->task);
 }
