@@ -112,16 +112,19 @@ static void post_task(struct roti_worker *worker, struct rota_task *task)
 }
 
 /* In builds that move every unpinned task at each resume: to the worker after the one that ran it
- * last, through the inbox from which nobody steals it back. */
-static void post_onwards(struct roti_worker *last, struct rota_task *task)
+ * last, through the inbox from which nobody steals it back. False: it has not run yet. */
+static bool post_onwards(struct rota_task *task)
 {
-    struct roti_pool *pool = last->pool;
-    struct roti_worker *next = pool->workers[(last->index + 1) % pool->worker_count];
+    const struct roti_worker *last = task->frame->ran_on;
+    if (last == NULL)
+        return false;
+    struct roti_worker *next = last->pool->workers[(last->index + 1) % last->pool->worker_count];
     roti_task_set_worker(task, next);
     if (next == roti_worker_current())
         roti_worker_push_local(next, &task->work);
     else
         (void)roti_worker_post(next, &task->work);
+    return true;
 }
 
 /* Enqueues from a worker of the task's own pool. */
@@ -133,8 +136,8 @@ static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool 
             roti_worker_push_local(self, &task->work);
         else
             (void)roti_worker_post(last, &task->work);
-    } else if (ROTI_MIGRATE) {
-        post_onwards(last, task);
+    } else if (ROTI_MIGRATE && post_onwards(task)) {
+        return; /* it is on its way */
     } else if (away && last != self) {
         post_task(last, task);
     } else {
@@ -158,9 +161,7 @@ static void enqueue(struct rota_task *task, bool away)
     struct roti_worker *last = roti_task_worker(task);
     if (task->work.extra > 0 || pool->worker_count == 1)
         (void)roti_worker_post(last, &task->work);
-    else if (ROTI_MIGRATE)
-        post_onwards(last, task);
-    else
+    else if (!ROTI_MIGRATE || !post_onwards(task))
         post_task(last, task);
     roti_pool_foreign_leave(pool);
 }

@@ -243,10 +243,11 @@ TEST_P(Handle, DebugNamesSlowCallbacks)
                          return 0;
                      },
                      opts));
-    ASSERT_EQ(1U, reports.count());
+    /* On a busy machine other callbacks and steps may be slow as well. */
+    std::erase_if(reports.list, [&](const auto &report) { return report.arg != &slow; });
+    ASSERT_EQ(1U, reports.list.size());
     EXPECT_NE(std::string::npos, reports.list[0].message.find("ran for"));
     EXPECT_EQ(&loops::call_body, reports.list[0].callback);
-    EXPECT_EQ(&slow, reports.list[0].arg);
     EXPECT_EQ(0, reports.list[0].error);
 }
 

@@ -71,6 +71,7 @@ TEST(Steal, ABlockedLoopLosesItsReadyTasks)
 /* A post to an unpinned task's loop that is blocked reaches the task all the same. */
 TEST(Steal, AForeignWakeReachesATaskOfABlockedLoop)
 {
+    ROTA_NOT_WHEN_TASKS_MOVE("the task may have to move to the loop that is blocked");
     EXPECT_EQ(0, loops::run(2, [] {
                   for (std::int64_t i = 0; i < support::scale(200); i++) {
                       rota_future *future = nullptr;
