@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stop_test.cc - the graceful stop of servers: SIGTERM, drain, cancel, abort (H19).
+ */
+#include "tests/net/servers.h"
+
+#include <csignal>
+
+namespace {
+
+using loops::eventually;
+using loops::Tasks;
+using servers::Client;
+using servers::echo;
+using servers::has_clients;
+using servers::Server;
+using streams::Stream;
+
+class ServerStop : public loops::OneAndMany {};
+ROTA_ONE_AND_MANY(ServerStop);
+
+TEST_P(ServerStop, SigtermLetsClientsFinish)
+{
+    EXPECT_EQ(0, run([] {
+                  Server server;
+                  Stream client(server.addr());
+                  EXPECT_EQ(1, client.write("a"));
+                  EXPECT_EQ("a", client.read());
+                  Tasks tasks;
+                  rota_task *task = tasks.spawn([&] { return rota_server_serve_forever(server); });
+                  EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                  EXPECT_EQ(0, kill(getpid(), SIGTERM));
+                  EXPECT_TRUE(eventually([&] { return !rota_server_is_serving(server); }));
+                  EXPECT_EQ(1, client.write("b"));
+                  EXPECT_EQ("b", client.read()) << "it still serves whom it has";
+                  EXPECT_FALSE(rota_task_done(task));
+                  client.drop();
+                  EXPECT_EQ(std::vector{0}, tasks.join());
+                  return 0;
+              }));
+}
+
+TEST_P(ServerStop, AStopIsHeardWithoutServingForever)
+{
+    EXPECT_EQ(0, run([] {
+                  Server one;
+                  Server two;
+                  EXPECT_EQ(0, rota_runtime_stop(rota_running_runtime()));
+                  EXPECT_EQ(0, rota_server_wait_closed(one));
+                  EXPECT_EQ(0, rota_server_wait_closed(two));
+                  EXPECT_EQ(ROTA_ECLOSED, rota_server_serve_forever(one));
+                  return 0;
+              }));
+}
+
+TEST_P(ServerStop, AServerThatStartsAfterTheStopStopsAtOnce)
+{
+    EXPECT_EQ(0, run([] {
+                  Server first;
+                  EXPECT_EQ(0, rota_runtime_stop(rota_running_runtime()));
+                  Server second;
+                  EXPECT_EQ(0, rota_server_wait_closed(second));
+                  return 0;
+              }));
+}
+
+TEST_P(ServerStop, HandlersThatDoNotEndAreCancelled)
+{
+    EXPECT_EQ(0, run([] {
+                  rota_server_opts opts{};
+                  opts.drain_timeout_ns = 20 * ROTA_MS;
+                  std::atomic<int> cancelled{0};
+                  Server server(
+                      [&](rota_stream *stream) {
+                          char byte;
+                          ssize_t n = rota_stream_read(stream, &byte, 1);
+                          cancelled += n == -ECANCELED;
+                          /* What it says while it is cancelled still arrives. */
+                          EXPECT_EQ(3, rota_stream_write(stream, "bye", 3));
+                          return static_cast<int>(n);
+                      },
+                      opts);
+                  std::vector<Client> clients;
+                  for (int i = 0; i < 100; i++)
+                      clients.emplace_back(server.addr());
+                  EXPECT_TRUE(has_clients(server, 100));
+                  std::int64_t begun_ns = rota_time_ns();
+                  EXPECT_EQ(0, rota_runtime_stop(rota_running_runtime()));
+                  EXPECT_EQ(0, rota_server_serve_forever(server) == ROTA_ECLOSED
+                                   ? rota_server_wait_closed(server)
+                                   : 0);
+                  EXPECT_EQ(0, rota_server_wait_closed(server));
+                  EXPECT_GE(rota_time_ns() - begun_ns, 20 * ROTA_MS);
+                  EXPECT_EQ(100, cancelled);
+                  for (Client &client : clients)
+                      EXPECT_EQ("bye", client.wait());
+                  return 0;
+              }));
+}
+
+TEST_P(ServerStop, HandlersThatIgnoreTheirCancellationLoseTheirConnection)
+{
+    EXPECT_EQ(0, run([] {
+                  rota_server_opts opts{};
+                  opts.drain_timeout_ns = ROTA_MS;
+                  Server server(
+                      [&](rota_stream *stream) {
+                          char byte;
+                          ssize_t n;
+                          do
+                              n = rota_stream_read(stream, &byte, 1);
+                          while (n == -ECANCELED);
+                          return static_cast<int>(n);
+                      },
+                      opts);
+                  Client client(server.addr());
+                  EXPECT_TRUE(has_clients(server, 1));
+                  Tasks tasks;
+                  tasks.spawn([&] { return rota_server_serve_forever(server); });
+                  EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                  EXPECT_EQ(0, rota_runtime_stop(rota_running_runtime()));
+                  EXPECT_EQ(std::vector{0}, tasks.join());
+                  EXPECT_EQ(0U, rota_server_connection_count(server));
+                  return 0;
+              }));
+}
+
+/* Every request that was sent on an accepted connection is answered, whatever the moment. */
+TEST_P(ServerStop, UnderLoadEveryRequestIsAnswered)
+{
+    for (auto accept : {ROTA_ACCEPT_HANDOVER, ROTA_ACCEPT_EXCLUSIVE}) {
+        EXPECT_EQ(0, run([&] {
+                      rota_server_opts opts{};
+                      opts.accept = accept;
+                      Server server(echo, opts);
+                      Tasks tasks;
+                      std::atomic<int> answered{0};
+                      std::atomic<int> refused{0};
+                      for (int i = 0; i < 16; i++)
+                          tasks.spawn([&] {
+                              for (;;) {
+                                  Stream client(server.addr());
+                                  if (client.error() != 0) {
+                                      EXPECT_EQ(-ECONNREFUSED, client.error());
+                                      refused++;
+                                      return 0;
+                                  }
+                                  if (rota_stream_write(client, "ping", 4) != 4)
+                                      return -EPIPE;
+                                  std::string got = client.exactly(4);
+                                  if (got == "ECONNRESET" && !rota_server_is_serving(server))
+                                      continue; /* in the queue at the moment of the close */
+                                  EXPECT_EQ("ping", got);
+                                  answered++;
+                              }
+                          });
+                      tasks.spawn([&] { return rota_server_serve_forever(server); });
+                      EXPECT_TRUE(eventually([&] { return answered >= 100; }));
+                      EXPECT_EQ(0, rota_runtime_stop(rota_running_runtime()));
+                      for (int status : tasks.join())
+                          EXPECT_EQ(0, status);
+                      EXPECT_EQ(16, refused);
+                      EXPECT_EQ(0, rota_server_wait_closed(server));
+                      return 0;
+                  }));
+    }
+}
+
+} // namespace
