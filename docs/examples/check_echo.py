@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""check_echo.py - runs the echo example, talks to it, and stops it.
+
+    check_echo.py <program> [<argument>...]
+
+Exits with 77, which ctest takes for "skipped", where its port is in use by somebody else.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+ADDRESS = ("127.0.0.1", 8080)
+PATIENCE = 60
+
+
+def port_is_free():
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(ADDRESS)
+        except OSError:
+            return False
+    return True
+
+
+def connect(process):
+    """A connection, once the program listens."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_connection(ADDRESS, timeout=PATIENCE)
+        except ConnectionRefusedError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def exchange(connection, data):
+    connection.sendall(data)
+    received = b""
+    while len(received) < len(data):
+        piece = connection.recv(65536)
+        assert piece, "the connection ended early"
+        received += piece
+    assert received == data, "not what was sent"
+
+
+def is_refused():
+    try:
+        socket.create_connection(ADDRESS, timeout=PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def talk(process):
+    connections = [connect(process) for _ in range(20)]
+    for number, connection in enumerate(connections):
+        exchange(connection, b"hello %d\n" % number)
+    exchange(connections[0], bytes(range(256)) * 300)
+    for connection in connections[1:]:
+        connection.close()
+    process.send_signal(signal.SIGTERM)
+    end = time.monotonic() + PATIENCE
+    while not is_refused():
+        assert time.monotonic() < end, "it accepts after SIGTERM"
+        time.sleep(0.01)
+    assert process.poll() is None, "it has left its client alone"
+    exchange(connections[0], b"still here\n")
+    connections[0].close()
+    status = process.wait(PATIENCE)
+    assert status == 0, f"it ended with {status}"
+
+
+def main():
+    if not port_is_free():
+        return 77
+    with subprocess.Popen(sys.argv[1:]) as process:
+        try:
+            talk(process)
+        finally:
+            process.kill()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
