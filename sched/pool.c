@@ -61,12 +61,12 @@ bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool in
 {
     if (internal)
         /* [PL15] relaxed: a task alive spawns it. */
-        roti_fetch_add(PL15, relaxed, &pool->internal_live, 1U);
+        (void)roti_fetch_add(PL15, relaxed, &pool->internal_live, 1U);
     else if (worker != NULL)
         count_released(&worker->counters.spawned);
     else
-        /* [PL6] release: as [PL4]. */
-        roti_fetch_add(PL6, release, &pool->foreign_spawned, 1);
+        /* [PL6] relaxed: whoever sees that such a task has finished, [PL4], sees this too. */
+        (void)roti_fetch_add(PL6, relaxed, &pool->foreign_spawned, 1);
     /* [D1] Accounted before the look at the phase. Pairs with [D2] of try_stopping(). */
     roti_dekker_light();
     if (roti_pool_phase(pool) < ROTI_CLOSING_PHASE)
@@ -79,12 +79,15 @@ void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool i
 {
     if (internal)
         /* [PL16] release: pairs with [PL17]. */
-        roti_fetch_sub(PL16, release, &pool->internal_live, 1U);
+        (void)roti_fetch_sub(PL16, release, &pool->internal_live, 1U);
     else if (worker != NULL)
         count_released(&worker->counters.finished);
     else
-        /* [PL20] release: as [PL6], taken back. */
-        roti_fetch_sub(PL20, release, &pool->foreign_spawned, 1);
+        /* [PL20] relaxed: as [PL6], taken back. */
+        (void)roti_fetch_sub(PL20, relaxed, &pool->foreign_spawned, 1);
+    /* [D1] Accounted before the look at the phase. Pairs with [D2] of begin_draining(): either this
+     * is seen by worker 0's first look at the accounts, or it is told to look again. */
+    roti_dekker_light();
     if ((worker == NULL || worker->index != 0) && roti_pool_phase(pool) >= ROTI_DRAINING_PHASE)
         roti_worker_notify(pool->workers[0]);
 }
@@ -92,13 +95,13 @@ void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool i
 void roti_pool_foreign_enter(struct roti_pool *pool)
 {
     /* [PL7] relaxed: the task in hand is not done, so the pool cannot be on its way out. */
-    roti_fetch_add(PL7, relaxed, &pool->foreign, 1U);
+    (void)roti_fetch_add(PL7, relaxed, &pool->foreign, 1U);
 }
 
 void roti_pool_foreign_leave(struct roti_pool *pool)
 {
     /* [PL8] release: pairs with [PL9]; the last access to the pool. */
-    roti_fetch_sub(PL8, release, &pool->foreign, 1U);
+    (void)roti_fetch_sub(PL8, release, &pool->foreign, 1U);
 }
 
 /* ---- Phases ------------------------------------------------------------------------------------
@@ -108,15 +111,19 @@ void roti_pool_foreign_leave(struct roti_pool *pool)
 static bool phase_advance(struct roti_pool *pool, enum roti_phase from, enum roti_phase to)
 {
     int expected = (int)from;
-    /* [PL2] acq_rel: pairs with [PL1]. */
-    return roti_cas(PL2, acq_rel, &pool->phase, &expected, (int)to);
+    /* [PL2] release: pairs with [PL1]. */
+    return roti_cas(PL2, release, &pool->phase, &expected, (int)to);
 }
 
 /* Phase 1 -> 2: from now on worker 0 looks after the leftovers. Any thread of the pool. */
 static void begin_draining(struct roti_pool *pool)
 {
-    if (phase_advance(pool, ROTI_RUNNING_PHASE, ROTI_DRAINING_PHASE))
-        roti_worker_notify(pool->workers[0]);
+    if (!phase_advance(pool, ROTI_RUNNING_PHASE, ROTI_DRAINING_PHASE))
+        return;
+    /* [D2] The phase comes before worker 0's look at the accounts. Pairs with [D1] of
+     * roti_pool_retire(). */
+    roti_dekker_heavy();
+    roti_worker_notify(pool->workers[0]);
 }
 
 /* Phase 2 -> 3 -> 4, or back: every worker leaves its loop. `force`: whatever is left. Worker 0. */
@@ -137,8 +144,8 @@ static void try_stopping(struct roti_pool *pool, bool force)
 
 void roti_pool_exit(struct roti_pool *pool)
 {
-    /* [PL10] release: pairs with [PL11]. */
-    roti_store(PL10, release, &pool->exit, true);
+    /* [PL10] relaxed: read when all threads of the pool are joined, [PL11]. */
+    roti_store(PL10, relaxed, &pool->exit, true);
     begin_draining(pool);
 }
 
@@ -397,8 +404,8 @@ int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
     r = run_entered(pool);
     if (r == 0 && rota_task_status(pool->main_task, ret_status) < 0)
         *ret_status = -ETIMEDOUT; /* it outlived the deadline itself */
-    /* [PL11] acquire: pairs with [PL10]. */
-    if (r == 0 && roti_load(PL11, acquire, &pool->exit))
+    /* [PL11] relaxed: see [PL10]. */
+    if (r == 0 && roti_load(PL11, relaxed, &pool->exit))
         *ret_status = ROTA_EXIT;
     rota_task_unref(pool->main_task);
     pool->main_task = NULL;
