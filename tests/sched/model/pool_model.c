@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool_model.c - the accounts of a pool and its shutdown under weak memory.
+ *
+ * Virtual thread 0 is worker 0, which looks after the shutdown; the others are workers that end the
+ * last tasks, spawn more of them at the last moment, and begin the shutdown; or a thread without a
+ * loop that spawns. The pool must come to STOPPING, and then no admitted task may be alive. What
+ * pool.c needs to start threads stands here as functions that are never called.
+ */
+#include "sched/base/assert.h"
+#include "sched/cancel.h"
+#include "sched/pool.h"
+#include "sched/registry.h"
+
+#include <string.h>
+
+#define WORKERS 3
+
+static struct roti_pool pool;
+static struct roti_worker workers[WORKERS];
+static struct roti_worker *worker_pointers[WORKERS];
+static _Atomic(bool) notified;        /* worker 0 */
+static int ends[MODEL_THREADS_MAX];   /* plain: what each thread's tasks did last */
+static bool alive[MODEL_THREADS_MAX]; /* plain: an admitted task has not ended */
+
+/* ---- Stand-ins ------------------------------------------------------------------------------ */
+
+static int64_t driver_now(void *loop)
+{
+    (void)loop;
+    return 1;
+}
+
+static const struct roti_driver driver = {.now = driver_now};
+
+void roti_worker_notify(struct roti_worker *worker)
+{
+    if (worker->index == 0)
+        (void)roti_exchange(TP1, release, &notified, true); /* [TP1] release: as [I6] */
+}
+
+void roti_task_visit(struct roti_pool *visited, bool internal,
+                     void (*visit)(struct rota_task *task, void *arg), void *arg)
+{
+    (void)visited, (void)internal, (void)visit, (void)arg; /* there is nobody to cancel */
+}
+
+#define NEVER(declaration)                                                                         \
+    declaration                                                                                    \
+    {                                                                                              \
+        model_fail("not played here");                                                             \
+    }
+
+_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wunused-parameter\"")
+
+    NEVER(int roti_fiber_adopt_thread(struct roti_fiber *fiber))
+        NEVER(int roti_overflow_install_thread(struct roti_overflow_thread *thread))
+            NEVER(void roti_overflow_remove_thread(struct roti_overflow_thread *thread))
+                NEVER(void roti_context_task_end(struct roti_context_slot *slot))
+                    NEVER(void roti_context_park(struct roti_thread *thread))
+                        NEVER(void roti_task_slots_drain(struct roti_worker *worker))
+                            NEVER(void roti_stack_cache_init(struct roti_stack_cache *cache)) NEVER(
+                                void roti_stack_cache_drain(struct roti_stack_cache *cache))
+                                NEVER(void roti_worker_main(struct roti_worker *worker)) NEVER(
+                                    bool roti_task_cancel_request(struct rota_task *task,
+                                                                  unsigned *ret_ticket))
+                                    NEVER(bool roti_state_hold(roti_word *word)) NEVER(
+                                        void roti_task_report(const char *text,
+                                                              struct rota_task *task, int status))
+                                        NEVER(int roti_task_spawn(struct roti_pool *spawned,
+                                                                  struct roti_worker *worker,
+                                                                  const struct roti_spawn *spawn,
+                                                                  struct rota_task **ret_task))
+                                            NEVER(int rota_task_status(const struct rota_task *task,
+                                                                       int *ret_status))
+                                                NEVER(void rota_task_unref(struct rota_task *task))
+                                                    NEVER(void roti_task_describe(
+                                                        const struct roti_stack *stack, char *buf,
+                                                        size_t size))
+                                                        NEVER(void roti_overflow_set_describe(
+                                                            roti_overflow_describe_fn describe))
+                                                            NEVER(int roti_fork_watch(void))
+                                                                NEVER(void roti_fork_unwatch(void))
+
+                                                                    _Pragma("GCC diagnostic pop")
+
+    /* ---- Tasks ----------------------------------------------------------------------------------
+     */
+
+    static bool admit(unsigned thread, struct roti_worker *worker)
+{
+    if (!roti_pool_admit(&pool, worker, false))
+        return false;
+    ROTI_PLAIN_WRITE(&alive[thread]);
+    alive[thread] = true;
+    return true;
+}
+
+static void end(unsigned thread, struct roti_worker *worker)
+{
+    ROTI_PLAIN_WRITE(&alive[thread]);
+    alive[thread] = false;
+    ends[thread]++;
+    roti_pool_retire(&pool, worker, false);
+}
+
+static bool is_notified(void *arg)
+{
+    (void)arg;
+    return roti_load(TP2, relaxed, &notified);
+}
+
+/* As the turn: looks at the shutdown, and sleeps until it is notified. */
+static void supervisor(unsigned thread)
+{
+    ROTI_PLAIN_WRITE(&ends[thread]);
+    ends[thread] = 1;
+    for (;;) {
+        if (roti_pool_phase(&pool) == ROTI_DRAINING_PHASE)
+            roti_pool_supervise(&pool);
+        if (roti_pool_phase(&pool) >= ROTI_STOPPING_PHASE)
+            break;
+        model_wait_until(is_notified, NULL);
+        (void)roti_exchange(TP3, acquire, &notified, false); /* [TP3] acquire: as [I10] */
+    }
+    for (unsigned i = 1; i < MODEL_THREADS_MAX; i++) {
+        ROTI_PLAIN_READ(&alive[i]);
+        MODEL_ASSERT(!alive[i]);
+    }
+}
+
+/* The first task ends: the shutdown begins. */
+static void main_worker(unsigned thread)
+{
+    roti_pool_exit(&pool);
+    end(thread, &workers[thread]);
+}
+
+/* Another task ends at the same time. */
+static void other_worker(unsigned thread)
+{
+    end(thread, &workers[thread]);
+}
+
+/* A callback spawns, when the last task may have ended. */
+static void late_worker(unsigned thread)
+{
+    if (admit(thread, &workers[thread]))
+        end(thread, &workers[thread]);
+}
+
+/* A thread without a loop spawns; the task ends on a loop. */
+static void outsider(unsigned thread)
+{
+    if (admit(thread, NULL))
+        end(thread, &workers[2]);
+}
+
+/* The runtime's own task ends, last. */
+static void internal_worker(unsigned thread)
+{
+    ROTI_PLAIN_WRITE(&alive[thread]);
+    alive[thread] = false;
+    roti_pool_retire(&pool, &workers[thread], true);
+}
+
+/* A loop that leaves when it sees the phase: it sees what was done before. */
+static void leaver(unsigned thread)
+{
+    (void)thread;
+    while (roti_pool_phase(&pool) < ROTI_STOPPING_PHASE)
+        roti_pause();
+    ROTI_PLAIN_READ(&ends[0]);
+    MODEL_ASSERT(ends[0] == 1);
+}
+
+#if defined(ROTI_DEKKER_FENCES) && ROTI_DEKKER_FENCES
+MODEL_SURVIVES("TP1:0", "the light Dekker function before it is a fence here");
+#endif
+#if !ROTI_TSAN
+MODEL_SURVIVES("PL2:0",
+               "the heavy Dekker function before it is a fence; killed where it is a word");
+MODEL_SURVIVES("PL17:0",
+               "the heavy Dekker function after it is a fence; killed where it is a word");
+#endif
+
+static void reset(void)
+{
+    memset(&pool, 0, sizeof pool);
+    memset(workers, 0, sizeof workers);
+    memset(ends, 0, sizeof ends);
+    memset(alive, 0, sizeof alive);
+    pool.worker_count = WORKERS;
+    pool.workers = worker_pointers;
+    pool.driver = &driver;
+    pool.drain_deadline_ns = INT64_MAX;
+    roti_store(TP4, relaxed, &pool.phase, (int)ROTI_RUNNING_PHASE);
+    roti_store(TP5, relaxed, &notified, false);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        worker_pointers[i] = &workers[i];
+        workers[i].pool = &pool;
+        workers[i].driver = &driver;
+        workers[i].index = i;
+    }
+    (void)admit(1, &workers[1]);
+}
+
+static void reset_with_other(void)
+{
+    reset();
+    (void)admit(2, &workers[2]);
+}
+
+static void reset_with_internal(void)
+{
+    reset();
+    (void)roti_pool_admit(&pool, &workers[2], true);
+    alive[2] = true;
+}
+
+static void check(void)
+{
+    MODEL_ASSERT(roti_pool_live(&pool) == 0);
+}
+
+MODEL_TEST(pool_ends) = {
+    .threads = {supervisor, main_worker, other_worker}, .setup = reset_with_other, .check = check};
+MODEL_TEST(pool_internal) = {.threads = {supervisor, main_worker, internal_worker},
+                             .setup = reset_with_internal,
+                             .check = check};
+MODEL_TEST(pool_leaves) = {
+    .threads = {supervisor, main_worker, leaver}, .setup = reset, .check = check};
+MODEL_TEST(pool_late) = {
+    .threads = {supervisor, main_worker, late_worker}, .setup = reset, .check = check};
+MODEL_TEST(pool_outsider) = {
+    .threads = {supervisor, main_worker, outsider}, .setup = reset, .check = check};
