@@ -20,17 +20,18 @@ constexpr std::size_t large = 32 << 10; /* more than the kernel takes of a Wire 
 
 using Writer = std::function<ssize_t(rota_stream *stream, const std::string &text)>;
 
-/* Writes twice. What was accepted arrives, cancelled or not, and nothing else does. */
-int write_by(Trial &trial, const Writer &call)
+/* Writes twice. What was accepted arrives, cancelled or not, and nothing else does. `stuffed`: the
+ * kernel takes nothing at first; else it takes a part. */
+int write_by(Trial &trial, bool stuffed, const Writer &call)
 {
     Wire wire;
     std::string text(large, 'x');
-    std::size_t accepted = 0;
     int r = wire.open();
     if (r == 0)
         r = rota_stream_set_limits(wire, 1000, 0);
     if (r < 0)
         return r;
+    std::size_t accepted = stuffed ? wire.stuff() : 0;
     r = trial.run(
         [&] {
             for (int i = 0; i < 2; i++) {
@@ -79,14 +80,14 @@ std::function<void(int)> taking(Wire &wire)
 
 int write_above_mark(Trial &trial)
 {
-    return write_by(trial, [](rota_stream *stream, const std::string &text) {
+    return write_by(trial, false, [](rota_stream *stream, const std::string &text) {
         return rota_stream_write(stream, text.data(), text.size());
     });
 }
 
 int write_pieces(Trial &trial)
 {
-    return write_by(trial, [](rota_stream *stream, const std::string &text) {
+    return write_by(trial, true, [](rota_stream *stream, const std::string &text) {
         char *data = const_cast<char *>(text.data()); /* iovec has no constant form */
         iovec pieces[] = {{data, 1}, {data + 1, 20000}, {data + 20001, text.size() - 20001}};
         return rota_stream_writev(stream, pieces, 3);

@@ -15,7 +15,7 @@
  * sleeps for ever.
  *
  * What must come of it. EINTR and EAGAIN: nothing at all. A poll that fails: nothing at all. Every
- * other error of a transfer: that error. Of other calls: success, or that error.
+ * other error of a stream's transfer: that error. Of other calls: success, or that error.
  */
 #include "tests/loop/failing_calls.h"
 #include "tests/sweep/rows.h"
@@ -95,7 +95,12 @@ void announce_again(int epoll_fd)
         epoll_event event{};
         event.events = events;
         event.data.u64 = data;
-        EXPECT_EQ(0, epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event));
+        if ((events & EPOLLEXCLUSIVE) == 0) {
+            EXPECT_EQ(0, epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event));
+            continue;
+        }
+        EXPECT_EQ(0, epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, nullptr)); /* these cannot be changed */
+        EXPECT_EQ(0, epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event));
     }
 }
 
@@ -143,6 +148,7 @@ protected:
     {
         rota_run_opts opts{};
         opts.no_signals = true;
+        opts.exception_handler = [](const rota_error_info *, void *) {}; /* a server reports much */
         Held before = Held::now();
         int r = loops::run(
             loops(),
@@ -153,6 +159,12 @@ protected:
             opts);
         EXPECT_EQ(before, Held::now()) << "the run has kept something";
         return r;
+    }
+
+    /* Whether such calls are made only for what the scenario calls: the failure must come up. */
+    bool owns_transfers(roti_syscall site) const
+    {
+        return is_transfer(site) && std::string_view(row().function).starts_with("rota_stream");
     }
 
     void run_failing(roti_syscall site, int error, int call)
@@ -171,7 +183,7 @@ protected:
             return error;
         });
         EXPECT_TRUE(r == 0 || (r == error && !invisible)) << rota_error_name(r);
-        EXPECT_TRUE(r != 0 || invisible || !answered || !is_transfer(site)) << "it was ignored";
+        EXPECT_TRUE(r != 0 || !answered || invisible || !owns_transfers(site)) << "it was ignored";
         trial.check_outcome();
     }
 };
@@ -183,7 +195,7 @@ TEST_P(SyscallSweep, EachCallFails)
     Trial counting;
     EXPECT_EQ(0, run_hooked(counting, [](roti_syscall) { return 0; }));
     for_each_failure(
-        counted(), loops(), support::scale(3),
+        counted(), loops(), support::scale(2),
         [this](roti_syscall site, int error, int call) { run_failing(site, error, call); });
     Trial after;
     EXPECT_EQ(0, run(after)) << "unusable after its failures";

@@ -44,7 +44,12 @@
     X(rota_stream_peek, peek_at_start, 1, true, true)                                              \
     X(rota_stream_write, write_above_mark, 1, true, false)                                         \
     X(rota_stream_writev, write_pieces, 1, true, false)                                            \
-    X(rota_stream_drain, drain_backlog, 1, true, true)
+    X(rota_stream_drain, drain_backlog, 1, true, true)                                             \
+    X(rota_server_serve_forever, serve_handing_over, 1, true, true)                                \
+    X(rota_server_serve_forever, serve_on_each_loop, 1, true, true)                                \
+    X(rota_server_serve_forever, serve_by_who_sleeps, 1, true, true)                               \
+    X(rota_server_serve_forever, serve_a_guest, 1, true, true)                                     \
+    X(rota_server_wait_closed, wait_for_client, 1, true, true)
 
 namespace sweep {
 

@@ -50,6 +50,18 @@ public:
         return stream_;
     }
 
+    /* Sends behind the stream's back until the kernel takes no more: how much it took. */
+    std::size_t stuff() const
+    {
+        char junk[1024] = {};
+        std::size_t size = 0;
+        ssize_t n;
+        while ((n = ::send(rota_stream_fd(stream_), junk, sizeof junk,
+                           MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+            size += static_cast<std::size_t>(n);
+        return size;
+    }
+
     /* ---- The peer ---- */
 
     void send(std::string_view text)
