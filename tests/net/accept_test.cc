@@ -5,8 +5,6 @@
  */
 #include "tests/net/servers.h"
 
-#include "tests/loop/failing_calls.h"
-
 #include <algorithm>
 #include <netinet/tcp.h>
 #include <numeric>
@@ -270,39 +268,36 @@ TEST_P(Accept, WithoutDescriptorsItPausesAndGoesOn)
     rota_run_opts run_opts{};
     run_opts.exception_handler = Reports::collect;
     run_opts.exception_arg = &reports;
-    EXPECT_EQ(0, run(
-                     [&] {
-                         Server server;
-                         EXPECT_EQ("x", call(server.addr(), "x"));
-                         EXPECT_TRUE(has_clients(server, 0));
-                         std::atomic<int> refused{0};
-                         std::atomic<bool> full{true};
-                         std::vector<Client> clients;
-                         {
-                             failing::Hook hook([&](enum roti_syscall site) {
-                                 if (site != ROTI_SYSCALL_accept4 || !full)
-                                     return 0;
-                                 /* The second call is the one with the number in reserve. */
-                                 return ++refused == 2 ? 0 : -EMFILE;
-                             });
-                             for (int i = 0; i < 4; i++) {
-                                 clients.emplace_back(server.addr());
-                                 EXPECT_TRUE(clients.back().put("x"));
-                             }
-                             EXPECT_TRUE(eventually([&] { return refused >= 5; }));
-                             EXPECT_LE(refused, 8) << "it pauses longer and longer";
-                             full = false;
-                             int turned_away = 0;
-                             for (Client &client : clients) {
-                                 std::string got = client.wait();
-                                 turned_away += got != "x";
-                                 EXPECT_TRUE(got == "x" || got == "END" || got == "RESET") << got;
-                             }
-                             EXPECT_EQ(1, turned_away);
-                         }
-                         return 0;
-                     },
-                     run_opts));
+    std::atomic<int> refused{0};
+    std::atomic<bool> full{false};
+    failing::Hook hook([&](enum roti_syscall site) {
+        if (site != ROTI_SYSCALL_accept4 || !full)
+            return 0;
+        return ++refused == 2 ? 0 : -EMFILE; /* the second has the number in reserve */
+    });
+    auto body = [&] {
+        Server server;
+        EXPECT_EQ("x", call(server.addr(), "x"));
+        EXPECT_TRUE(has_clients(server, 0));
+        full = true;
+        std::vector<Client> clients;
+        for (int i = 0; i < 4; i++) {
+            clients.emplace_back(server.addr());
+            EXPECT_TRUE(clients.back().put("x"));
+        }
+        EXPECT_TRUE(eventually([&] { return refused >= 5; }));
+        EXPECT_LE(refused, 8) << "it pauses longer and longer";
+        full = false;
+        int turned_away = 0;
+        for (Client &client : clients) {
+            std::string got = client.wait();
+            turned_away += got != "x";
+            EXPECT_TRUE(got == "x" || got == "END" || got == "RESET") << got;
+        }
+        EXPECT_EQ(1, turned_away);
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, run_opts));
     ASSERT_EQ(1U, reports.count());
     EXPECT_EQ(-EMFILE, reports.list[0].error);
 }
@@ -359,10 +354,11 @@ TEST_P(Accept, TheLimitOfDescriptorsIsSurvived)
 
 TEST_P(Accept, AFailureOfOneConnectionIsNotTheServers)
 {
+    streams::Breaker breaker(ROTI_SYSCALL_accept4);
     EXPECT_EQ(0, run([&] {
                   for (int error : {-EPERM, -ECONNABORTED, -EPROTO, -ENETDOWN, -EHOSTUNREACH}) {
                       Server server;
-                      failing::Failure hook(ROTI_SYSCALL_accept4, error, 3);
+                      breaker.fail(error, 3);
                       EXPECT_EQ("x", call(server.addr(), "x"));
                   }
                   return 0;
@@ -375,16 +371,13 @@ TEST_P(Accept, AConnectionThatCannotBeRegisteredIsDroppedAndAnother)
     rota_run_opts run_opts{};
     run_opts.exception_handler = Reports::collect;
     run_opts.exception_arg = &reports;
+    streams::Breaker breaker(ROTI_SYSCALL_epoll_ctl);
     EXPECT_EQ(0, run(
                      [&] {
                          Server server;
                          Client first(server.addr());
                          EXPECT_TRUE(has_clients(server, 1));
-                         std::atomic<bool> once{true};
-                         failing::Hook hook([&](enum roti_syscall site) {
-                             return site == ROTI_SYSCALL_epoll_ctl && once.exchange(false) ? -ENOSPC
-                                                                                           : 0;
-                         });
+                         breaker.fail(-ENOSPC);
                          Client second(server.addr());
                          EXPECT_EQ("END", second.wait());
                          EXPECT_EQ("x", call(server.addr(), "x"));

@@ -5,8 +5,6 @@
  */
 #include "tests/net/streams.h"
 
-#include "tests/loop/failing_calls.h"
-
 namespace {
 
 using loops::eventually;
@@ -214,14 +212,15 @@ TEST_P(StreamClose, AWriterThatIsHeldUpNoticesAVanishedPeer)
 /* H67 */
 TEST_P(StreamClose, AFailureInTheMiddleOfTheRestEndsTheStream)
 {
-    EXPECT_EQ(0, run([] {
+    streams::Breaker breaker(ROTI_SYSCALL_sendmsg);
+    EXPECT_EQ(0, run([&] {
                   Full full;
                   EXPECT_EQ(LARGE, full.taken_all(LARGE).size());
                   EXPECT_TRUE(eventually([&] { return rota_stream_unsent(full.stream) == 0; }));
                   EXPECT_EQ(0, rota_stream_set_limits(full.stream, 2 * LARGE, LARGE));
                   EXPECT_EQ(static_cast<ssize_t>(LARGE), full.stream.write(full.sent));
                   /* From now on the kernel breaks the connection in the middle of the rest. */
-                  failing::Failure hook(ROTI_SYSCALL_sendmsg, -ECONNRESET);
+                  breaker.fail(-ECONNRESET);
                   (void)full.taken_all();
                   EXPECT_EQ(-ECONNRESET, rota_stream_wait_closed(full.stream));
                   EXPECT_EQ(-ECONNRESET, full.stream.write("x"));

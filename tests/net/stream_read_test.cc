@@ -4,8 +4,6 @@
  */
 #include "tests/net/streams.h"
 
-#include "tests/loop/failing_calls.h"
-
 namespace {
 
 using loops::eventually;

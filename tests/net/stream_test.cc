@@ -5,8 +5,6 @@
  */
 #include "tests/net/streams.h"
 
-#include "tests/loop/failing_calls.h"
-
 #include <netinet/tcp.h>
 
 namespace {

@@ -18,6 +18,7 @@
 
 #include "loop/io_impl.h"
 #include "net/stream_impl.h"
+#include "tests/loop/failing_calls.h"
 #include "tests/loop/run_loops.h"
 
 namespace streams {
@@ -277,6 +278,33 @@ public:
 private:
     int fd_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     rota_addr addr_{};
+};
+
+/* Fails calls of one site on demand. Made before the run, as other threads are inside the hook
+ * while it lasts. */
+class Breaker {
+public:
+    explicit Breaker(enum roti_syscall site)
+        : hook_([this, site](enum roti_syscall called) {
+              int left = called == site ? left_.load() : 0;
+              while (left > 0 && !left_.compare_exchange_weak(left, left - 1))
+                  ;
+              return left > 0 ? error_.load() : 0;
+          })
+    {
+    }
+
+    /* The next `count` calls. */
+    void fail(int error, int count = 1)
+    {
+        error_ = error;
+        left_ = count;
+    }
+
+private:
+    std::atomic<int> error_{0};
+    std::atomic<int> left_{0};
+    failing::Hook hook_;
 };
 
 /* Closes a TCP connection with a reset. */
