@@ -33,7 +33,7 @@ int send_all(struct connection *connection, const void *data, size_t size)
 {
     struct service *service = connection->service;
     struct rota_timeout timeout;
-    int64_t limit_ns = service->header_timeout_ns + (int64_t)size * ROTA_SEC / service->min_rate;
+    int64_t limit_ns = service->head_timeout_ns + (int64_t)size * ROTA_SEC / service->min_rate;
     int r = rota_timeout_begin(&timeout, limit_ns);
     if (r < 0)
         return r;
@@ -88,6 +88,7 @@ static int refuse(struct connection *connection, int status)
     char body[64];
     int n = snprintf(body, sizeof body, "%d %s\n", status, reason_of(status));
     connection->keep_alive = false;
+    connection->lingers = true;
     return answer(connection, status, "text/plain", body, (size_t)n);
 }
 
@@ -128,6 +129,8 @@ static int on_headers_complete(http_parser *parser)
 {
     struct connection *connection = parser->data;
     connection->url[connection->url_size] = '\0';
+    if (parser->http_major != 1)
+        return fail(connection, HTTP_STATUS_HTTP_VERSION_NOT_SUPPORTED);
     if (parser->upgrade)
         return fail(connection, HTTP_STATUS_NOT_IMPLEMENTED);
     enter_phase(connection, PHASE_BODY);
@@ -202,9 +205,9 @@ static int64_t input_deadline(const struct connection *connection)
     const struct service *service = connection->service;
     switch (connection->phase) {
     case PHASE_HEAD:
-        return connection->phase_began_ns + service->header_timeout_ns;
+        return connection->phase_began_ns + service->head_timeout_ns;
     case PHASE_BODY:
-        return connection->phase_began_ns + service->header_timeout_ns +
+        return connection->phase_began_ns + service->head_timeout_ns +
                (int64_t)connection->body_size * ROTA_SEC / service->min_rate;
     default:
         return rota_time_ns() + service->idle_timeout_ns;
@@ -249,6 +252,26 @@ static __attribute__((noinline)) void refuse_slow(struct connection *connection)
     connection->batch = NULL;
 }
 
+/*
+ * Says that nothing more comes, and takes in what is on its way for a while: a descriptor that is
+ * closed with input unread resets the connection, and the peer may lose the answer.
+ */
+static __attribute__((noinline)) void linger(struct connection *connection)
+{
+    struct rota_timeout timeout;
+    char rest[4096];
+    size_t taken = 0;
+    ssize_t n = 1;
+    if (rota_stream_write_eof(connection->stream) < 0 ||
+        rota_timeout_begin(&timeout, LINGER_NS) < 0)
+        return;
+    while (n > 0 && taken < BODY_SIZE_MAX) {
+        n = rota_stream_read(connection->stream, rest, sizeof rest);
+        taken += n > 0 ? (size_t)n : 0;
+    }
+    (void)rota_timeout_end(&timeout, (int)(n < 0 ? n : 0));
+}
+
 int serve_connection(struct rota_stream *stream, void *arg)
 {
     struct connection connection = {.service = arg, .stream = stream, .keep_alive = true};
@@ -267,6 +290,8 @@ int serve_connection(struct rota_stream *stream, void *arg)
     }
     if (r == -ETIMEDOUT && connection.phase != PHASE_IDLE)
         refuse_slow(&connection);
+    if (connection.lingers)
+        linger(&connection);
     /* Peers that go away, or are too slow, are no failure of the service. */
     return r == -ECANCELED ? r : 0;
 }

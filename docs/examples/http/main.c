@@ -3,6 +3,7 @@
  * main.c - an HTTP/1.1 service on every core: options, the server, the graceful stop.
  *
  * Usage: http-service [--address ADDRESS] [--root DIR] [--loops N] [--connections N]
+ *                     [--head-seconds S] [--idle-seconds S] [--min-rate BYTES]
  *
  * Prints one line, "listening on ADDRESS", when it serves. SIGTERM stops it gracefully: requests
  * that have come are answered, then connections end.
@@ -25,7 +26,7 @@ struct options {
 
 static struct service service = {
     .root_fd = -1,
-    .header_timeout_ns = 10 * ROTA_SEC,
+    .head_timeout_ns = 10 * ROTA_SEC,
     .idle_timeout_ns = 60 * ROTA_SEC,
     .min_rate = 100,
 };
@@ -40,8 +41,8 @@ static int serve(void *arg)
         return r;
     struct rota_server_opts opts = {
         .connection_count_max = options->connection_count_max,
-        .start_later = true, /* connections may come only once service.server is set */
-        .drain_timeout_ns = 5 * ROTA_SEC,
+        .deferred = true, /* connections may come only once service.server is set */
+        .drain_timeout_ns = 2 * ROTA_SEC,
     };
     r = rota_server_create(&service.server, &addr, serve_connection, &service, &opts);
     if (r < 0)
@@ -61,35 +62,53 @@ static int serve(void *arg)
 
 static int usage(const char *program)
 {
-    fprintf(stderr, "usage: %s [--address ADDRESS] [--root DIR] [--loops N] [--connections N]\n",
+    fprintf(stderr,
+            "usage: %s [--address ADDRESS] [--root DIR] [--loops N] [--connections N]\n"
+            "       [--head-seconds S] [--idle-seconds S] [--min-rate BYTES]\n",
             program);
     return 2;
 }
 
-int main(int argc, char **argv)
+/* Reads the options into `options` and the service. False: they make no sense. */
+static bool read_options(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = {
         {"address", required_argument, NULL, 'a'},
         {"root", required_argument, NULL, 'r'},
         {"loops", required_argument, NULL, 'l'},
         {"connections", required_argument, NULL, 'c'},
+        {"head-seconds", required_argument, NULL, 'h'},
+        {"idle-seconds", required_argument, NULL, 'i'},
+        {"min-rate", required_argument, NULL, 'm'},
         {NULL, 0, NULL, 0},
     };
-    struct options options = {.address = "127.0.0.1:8080"};
     int option;
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
         if (option == 'a')
-            options.address = optarg;
+            options->address = optarg;
         else if (option == 'r')
-            options.root = optarg;
+            options->root = optarg;
         else if (option == 'l')
-            options.loops = (unsigned)strtoul(optarg, NULL, 10);
+            options->loops = (unsigned)strtoul(optarg, NULL, 10);
         else if (option == 'c')
-            options.connection_count_max = strtoul(optarg, NULL, 10);
+            options->connection_count_max = strtoul(optarg, NULL, 10);
+        else if (option == 'h')
+            service.head_timeout_ns = (int64_t)(strtod(optarg, NULL) * 1e9);
+        else if (option == 'i')
+            service.idle_timeout_ns = (int64_t)(strtod(optarg, NULL) * 1e9);
+        else if (option == 'm')
+            service.min_rate = strtol(optarg, NULL, 10);
         else
-            return usage(argv[0]);
+            return false;
     }
-    if (optind != argc)
+    return optind == argc && service.head_timeout_ns > 0 && service.idle_timeout_ns > 0 &&
+           service.min_rate > 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.address = "127.0.0.1:8080"};
+    if (!read_options(argc, argv, &options))
         return usage(argv[0]);
     if (options.root != NULL &&
         (service.root_fd = open(options.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {

@@ -18,6 +18,7 @@
 #define URL_SIZE 1024         /* a longer one is answered 414 */
 #define HEADER_SIZE_MAX 8192  /* more than that in one request's head is answered 431 */
 #define BODY_SIZE_MAX 1048576 /* a longer one is answered 413 */
+#define LINGER_NS ROTA_SEC    /* for what a refused peer is still sending */
 #define BATCH_SIZE 16384      /* answers to pipelined requests are sent together */
 
 /* What one loop has served. Each on a cache line of its own. */
@@ -28,7 +29,7 @@ struct share {
 
 struct service {
     int root_fd; /* of static files; -1: there are none */
-    int64_t header_timeout_ns;
+    int64_t head_timeout_ns;
     int64_t idle_timeout_ns;
     int64_t min_rate; /* bytes per second, of bodies and of answers taken */
     struct rota_server *server;
@@ -52,6 +53,7 @@ struct connection {
     uint64_t body_size; /* received of it */
     int failure;        /* an HTTP status that ends the connection; 0: none */
     bool keep_alive;
+    bool lingers; /* it was refused, and may be sending still */
     size_t url_size;
     char url[URL_SIZE];
     char *batch; /* answers not sent yet; memory of the caller while it feeds the parser */

@@ -1,0 +1,269 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""http_service_test.py - the HTTP example as its clients meet it: right, wrong, slow, many, gone.
+
+Usage: http_service_test.py SERVICE [unittest arguments]. H71, and what a malformed request must not do.
+"""
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+SERVICE = None
+SLOWNESS = float(os.environ.get("ROTA_TEST_TIMEOUT_SCALE", "1"))
+BIG = b"0123456789abcdef" * 65536 * 8  # 8 MiB
+
+
+class Running:
+    """A service with options, as a context."""
+
+    def __init__(self, *options):
+        self.options = options
+        self.stopped = False
+
+    def __enter__(self):
+        self.root = tempfile.TemporaryDirectory()
+        with open(os.path.join(self.root.name, "small.txt"), "wb") as file:
+            file.write(b"small\n")
+        with open(os.path.join(self.root.name, "big.bin"), "wb") as file:
+            file.write(BIG)
+        self.process = subprocess.Popen(
+            [SERVICE, "--address", "127.0.0.1:0", "--root", self.root.name, *self.options],
+            stdout=subprocess.PIPE, text=True)
+        host, port = self.process.stdout.readline().split()[-1].rsplit(":", 1)
+        self.address = (host, int(port))
+        return self
+
+    def __exit__(self, *error):
+        self.stop()
+        try:
+            self.status = self.process.wait(timeout=20 * SLOWNESS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.status = "killed"
+        self.process.stdout.close()
+        self.root.cleanup()
+
+    def stop(self):
+        """Asks once: a second SIGTERM ends a process at once."""
+        if not self.stopped and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.stopped = True
+
+    def connect(self):
+        return socket.create_connection(self.address, timeout=20 * SLOWNESS)
+
+    def ask(self, request):
+        """All that comes until the service closes the connection."""
+        with self.connect() as connection:
+            connection.sendall(request)
+            return read_all(connection)
+
+    def status_of(self, request):
+        return self.ask(request).split(b" ", 2)[1]
+
+
+def read_all(connection):
+    answer = b""
+    while chunk := connection.recv(1 << 20):
+        answer += chunk
+    return answer
+
+
+def get(path, *headers, method="GET", close=True):
+    lines = [f"{method} {path} HTTP/1.1", "Host: test", *headers]
+    if close:
+        lines.append("Connection: close")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+class Answers(unittest.TestCase):
+    def test_routes(self):
+        with Running() as service:
+            self.assertIn(b"hello from rota\n", service.ask(get("/")))
+            self.assertTrue(service.ask(get("/static/small.txt")).endswith(b"\r\n\r\nsmall\n"))
+            self.assertTrue(service.ask(get("/static/big.bin")).endswith(b"\r\n\r\n" + BIG))
+            self.assertIn(b'"loops":[', service.ask(get("/stats")))
+            self.assertEqual(b"200", service.status_of(get("/burn?ms=1")))
+            self.assertEqual(b"202", service.status_of(get("/burn?ms=1&loop=0")))
+            for path in ("/burn?ms=99999", "/burn?ms=1&loop=500", "/burn?ms=-1"):
+                self.assertEqual(b"400", service.status_of(get(path)), path)
+            head = service.ask(get("/", method="HEAD"))
+            self.assertTrue(head.endswith(b"\r\n\r\n"), head)
+            self.assertIn(b"Content-Length: 16", head)
+        self.assertEqual(0, service.status)
+
+    def test_nothing_outside_the_root(self):
+        with Running() as service:
+            for path in ("/static/../../etc/passwd", "/static//etc/passwd", "/static/.", "/static/",
+                         "/static/nothing", "/nowhere"):
+                self.assertEqual(b"404", service.status_of(get(path)), path)
+
+    def test_keep_alive_and_pipelining(self):
+        with Running() as service, service.connect() as connection:
+            for _ in range(3):
+                connection.sendall(get("/", close=False))
+                self.assertIn(b"hello from rota\n", connection.recv(4096))
+            count = 500  # more answers than one batch holds
+            connection.sendall(get("/", close=False) * count + get("/"))
+            self.assertEqual(count + 1, read_all(connection).count(b"hello from rota\n"))
+
+    def test_a_request_byte_by_byte(self):
+        with Running() as service, service.connect() as connection:
+            for byte in get("/"):
+                connection.sendall(bytes([byte]))
+            self.assertIn(b"hello from rota\n", read_all(connection))
+
+    def test_bodies(self):
+        with Running() as service:
+            body = b"x" * 100000
+            request = get("/", f"Content-Length: {len(body)}", method="POST") + body
+            self.assertEqual(b"200", service.status_of(request))
+            request = get("/", "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\n0\r\n\r\n"
+            self.assertEqual(b"200", service.status_of(request))
+
+
+class Refusals(unittest.TestCase):
+    def test_malformed_and_oversized(self):
+        cases = {
+            b"400": [b"rubbish\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n",
+                     b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"],
+            b"505": [b"GET / HTTP/9.9\r\n\r\n"],
+            b"405": [get("/", method="DELETE")],
+            b"413": [get("/", "Content-Length: 2000000", method="POST") + b"x" * 1200000],
+            b"414": [get("/" + "x" * 2000)],
+            b"431": [b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
+                     b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5000 + b"\r\n"],
+        }
+        with Running() as service:
+            for status, requests in cases.items():
+                for request in requests:
+                    with self.subTest(request[:40]):
+                        self.assertEqual(status, service.status_of(request))
+            self.assertEqual(b"200", service.status_of(get("/")))
+        self.assertEqual(0, service.status)
+
+    def test_peers_that_vanish(self):
+        with Running() as service:
+            for size in range(0, len(get("/")), 7):
+                with service.connect() as connection:
+                    connection.sendall(get("/")[:size])
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            with service.connect() as connection:
+                connection.sendall(get("/static/big.bin"))
+                connection.recv(1000)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            self.assertEqual(b"200", service.status_of(get("/")))
+        self.assertEqual(0, service.status)
+
+
+class Limits(unittest.TestCase):
+    def closed_after(self, connection, send=b"", every=0.1):
+        """Seconds until the service closes, while a byte is sent now and then, and what came."""
+        begun = time.monotonic()
+        connection.settimeout(every)
+        answer = b""
+        while time.monotonic() - begun < 15 * SLOWNESS:
+            try:
+                chunk = connection.recv(4096)
+                if not chunk:
+                    return time.monotonic() - begun, answer
+                answer += chunk
+            except TimeoutError:
+                connection.sendall(send)
+        self.fail("the connection stays open")
+
+    def test_a_slow_head_ends(self):
+        with Running("--head-seconds", "0.7") as service, service.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+            seconds, answer = self.closed_after(connection, b"x")
+            self.assertGreater(seconds, 0.6)
+            self.assertIn(b"408", answer)
+
+    def test_an_idle_connection_ends(self):
+        with Running("--idle-seconds", "0.5") as service, service.connect() as connection:
+            connection.sendall(get("/", close=False))
+            self.assertIn(b"hello", connection.recv(4096))
+            seconds, answer = self.closed_after(connection)
+            self.assertGreater(seconds, 0.4)
+            self.assertEqual(b"", answer)
+
+    def test_a_slow_body_ends(self):
+        options = ("--head-seconds", "0.5", "--min-rate", "100000")
+        with Running(*options) as service, service.connect() as connection:
+            connection.sendall(get("/", "Content-Length: 100000", method="POST"))
+            seconds, answer = self.closed_after(connection, b"x")
+            self.assertGreater(seconds, 0.4)
+            self.assertIn(b"408", answer)
+
+    def test_a_peer_that_does_not_read_ends(self):
+        options = ("--head-seconds", "0.5", "--min-rate", "100000000")
+        with Running(*options) as service, service.connect() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(get("/static/big.bin"))
+            time.sleep(2)
+            self.assertEqual(b"200", service.status_of(get("/")))
+            connection.settimeout(10 * SLOWNESS)
+            try:
+                self.assertLess(len(read_all(connection)), len(BIG))
+            except ConnectionError:
+                pass
+
+    def test_the_number_of_connections(self):
+        with Running("--connections", "4") as service:
+            held = [service.connect() for _ in range(4)]
+            for connection in held:
+                connection.sendall(get("/", close=False))
+                self.assertIn(b"hello", connection.recv(4096))
+            with service.connect() as fifth:
+                fifth.sendall(get("/"))
+                fifth.settimeout(0.5)
+                with self.assertRaises(TimeoutError):
+                    fifth.recv(1)
+                held.pop().close()
+                fifth.settimeout(20 * SLOWNESS)
+                self.assertIn(b"hello", read_all(fifth))
+            for connection in held:
+                connection.close()
+
+
+class Stop(unittest.TestCase):
+    def test_requests_that_have_come_are_answered(self):
+        with Running("--loops", "2") as service:
+            answers = []
+
+            def ask():
+                answers.append(service.status_of(get("/burn?ms=300")))
+
+            threads = [threading.Thread(target=ask) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.3)
+            service.stop()
+            for thread in threads:
+                thread.join()
+            self.assertEqual([b"200"] * 4, answers)
+        self.assertEqual(0, service.status)
+
+    def test_idle_connections_do_not_hold_it_up(self):
+        with Running() as service:
+            idle = [service.connect() for _ in range(20)]
+            for connection in idle:
+                connection.sendall(get("/", close=False))
+                connection.recv(4096)
+            begun = time.monotonic()
+            service.stop()
+            self.assertEqual(0, service.process.wait(timeout=20 * SLOWNESS))
+            self.assertLess(time.monotonic() - begun, 10 * SLOWNESS)
+            for connection in idle:
+                connection.close()
+
+
+if __name__ == "__main__":
+    SERVICE = sys.argv.pop(1)
+    unittest.main()
