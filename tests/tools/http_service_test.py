@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """http_service_test.py - the HTTP example as its clients meet it: right, wrong, slow, many, gone.
 
-Usage: http_service_test.py SERVICE [unittest arguments]. H71, and what a malformed request must not do.
+Usage: http_service_test.py SERVICE [unittest arguments]. H71, and malformed requests.
 """
 import os
 import signal
@@ -124,7 +124,8 @@ class Answers(unittest.TestCase):
             body = b"x" * 100000
             request = get("/", f"Content-Length: {len(body)}", method="POST") + body
             self.assertEqual(b"200", service.status_of(request))
-            request = get("/", "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\n0\r\n\r\n"
+            request = get("/", "Transfer-Encoding: chunked", method="POST")
+            request += b"3\r\nabc\r\n0\r\n\r\n"
             self.assertEqual(b"200", service.status_of(request))
 
 

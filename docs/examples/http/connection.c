@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static const char *reason_of(int status)
 {
@@ -29,6 +30,16 @@ static const char *reason_of(int status)
 /* ---- Answers -----------------------------------------------------------------------------------
  */
 
+/* Resets the connection: a close would go on trying to send what the kernel holds for the peer. */
+static void drop_peer(struct rota_stream *stream)
+{
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    int fd = rota_stream_fd(stream);
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    rota_stream_abort(stream);
+}
+
 int send_all(struct connection *connection, const void *data, size_t size)
 {
     struct service *service = connection->service;
@@ -38,7 +49,10 @@ int send_all(struct connection *connection, const void *data, size_t size)
     if (r < 0)
         return r;
     ssize_t n = rota_stream_write(connection->stream, data, size);
-    return rota_timeout_end(&timeout, n < 0 ? (int)n : 0);
+    r = rota_timeout_end(&timeout, n < 0 ? (int)n : 0);
+    if (r == -ETIMEDOUT)
+        drop_peer(connection->stream);
+    return r;
 }
 
 int flush_answers(struct connection *connection)
