@@ -188,8 +188,12 @@ void rota_default_exception_handler(const struct rota_error_info *info)
     char name[ROTA_TASK_NAME_SIZE] = "";
     if (info->task != NULL)
         rota_task_get_name(info->task, name, sizeof name);
-    fprintf(stderr, "rota: %s%s%s%s: %s (%s)\n", info->message, name[0] ? " [" : "", name,
-            name[0] ? "]" : "", rota_error_name(info->error), rota_strerror(info->error));
+    fprintf(stderr, "rota: %s", info->message);
+    if (name[0] != '\0')
+        fprintf(stderr, " [%s]", name);
+    if (info->error < 0)
+        fprintf(stderr, ": %s (%s)", rota_error_name(info->error), rota_strerror(info->error));
+    fputc('\n', stderr);
 }
 
 void roti_loop_report(const struct rota_error_info *info)

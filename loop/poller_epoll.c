@@ -88,14 +88,15 @@ static int milliseconds_up(int64_t timeout_ns)
 static int collect(struct roti_poller *poller, int64_t timeout_ns)
 {
     int count = -ENOSYS;
-    if (poller->has_pwait2) {
+    /* Only a finite wait has nanoseconds to lose; the older call costs half as much. */
+    if (timeout_ns > 0 && poller->has_pwait2) {
         count =
             roti_sys_epoll_pwait2(poller->epoll_fd, poller->events, ROTI_POLLER_BATCH, timeout_ns);
         /* Linux before 5.11; and filters of system calls that say EPERM to what they do not know.
          */
         poller->has_pwait2 = count != -ENOSYS && count != -EPERM;
     }
-    if (!poller->has_pwait2)
+    if (timeout_ns <= 0 || !poller->has_pwait2)
         count = roti_sys_epoll_wait(poller->epoll_fd, poller->events, ROTI_POLLER_BATCH,
                                     milliseconds_up(timeout_ns));
     ROTI_ASSERT(count != -EBADF && count != -EINVAL && count != -EFAULT);

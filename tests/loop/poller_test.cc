@@ -119,7 +119,7 @@ TEST_F(Poller, ZeroDoesNotBlock)
 {
     Count count;
     wait(0);
-    EXPECT_EQ(1, count.count(ROTI_SYSCALL_epoll_pwait2));
+    EXPECT_EQ(1, count.count(ROTI_SYSCALL_epoll_wait)) << "the cheaper of the two";
 }
 
 TEST_F(Poller, TimeIsNeverEarly)
@@ -149,7 +149,7 @@ TEST_F(Poller, WakesOnAnOldKernelAndUnderAFilterThatSaysEperm)
             usleep(2000);
             roti_poller_wake(&poller);
         });
-        wait(kForever);
+        wait(support::patience_ns(10'000 * kMs));
         waker.join();
         EXPECT_FALSE(poller.has_pwait2);
     }
@@ -172,7 +172,7 @@ TEST_F(Poller, TheLongestTimeoutFitsBothInterfaces)
 TEST_F(Poller, AnInterruptedWaitReturnsToItsCaller)
 {
     Failure interrupted(ROTI_SYSCALL_epoll_pwait2, -EINTR);
-    wait(kForever);
+    wait(support::patience_ns(10'000 * kMs));
     EXPECT_TRUE(poller.has_pwait2);
     EXPECT_EQ(0, interrupted.count(ROTI_SYSCALL_epoll_wait));
 }
