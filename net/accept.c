@@ -143,6 +143,8 @@ static int accept_some(struct roti_listener *listener)
             return roti_io_wait_readable(listener->io);
         if (r == ROTA_ELIMIT || r == ROTA_ECLOSED)
             return r == ROTA_ELIMIT ? 0 : r;
+        if (r < 0 && !rota_server_is_serving(listener->server))
+            return ROTA_ECLOSED; /* the close has stopped the listening */
         if (r < 0 && !is_of_connection(r))
             return back_off(listener, r);
         if (r == 0)

@@ -2,11 +2,11 @@
 /*
  * listener.c - listening sockets: bound, listening, closed.
  *
- * Closing loses no connection that the kernel has accepted: the file of a unix socket is removed
- * first, so that nobody new comes there; then each listener is emptied; then it is closed. With
- * several sockets for one port the kernel drops what is queued at the one that is closed, so all
- * are emptied before the first is closed. What still arrives between that and the close is reset,
- * which only a front end or net.ipv4.tcp_migrate_req can help.
+ * Closing loses no connection that the kernel has accepted before. A unix socket stops listening
+ * first, which leaves its queue alone, and is emptied then. A TCP socket drops its queue as it
+ * stops listening, so it is emptied before; with several sockets for one port all are, before the
+ * first is stopped. What still arrives between the two is reset, which only a front end or
+ * net.ipv4.tcp_migrate_req can help.
  */
 #include "net/server_impl.h"
 
@@ -121,12 +121,25 @@ int roti_listeners_start(struct rota_server *server)
 
 /* ---- Closing --------------------------------------------------------------------------------- */
 
+/* Ends the listening, at once: the descriptor itself lives until no acceptor is inside a call. */
+static void stop_listening(struct rota_server *server)
+{
+    for (unsigned i = 0; i < server->listener_count; i++)
+        if (server->listeners[i].io != NULL)
+            (void)roti_io_shutdown(server->listeners[i].io, SHUT_RD);
+}
+
 void roti_listeners_close(struct rota_server *server, bool drain)
 {
+    bool is_local = server->addr.sockaddr.any.sa_family == AF_UNIX;
     roti_socket_remove_file(&server->addr, &server->file);
+    if (is_local)
+        stop_listening(server);
     for (unsigned i = 0; drain && i < server->listener_count; i++)
         if (server->listeners[i].io != NULL)
             roti_accept_rest(&server->listeners[i]);
+    if (!is_local)
+        stop_listening(server);
     for (unsigned i = 0; i < server->listener_count; i++) {
         struct roti_listener *listener = &server->listeners[i];
         if (listener->io != NULL)
