@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <utility>
 
+#include "loop/loop_impl.h"
 #include "net/server_impl.h"
 #include "tests/net/streams.h"
 
@@ -159,6 +160,25 @@ private:
     int fd_;
     int error_;
 };
+
+/* How many connections each loop has. */
+inline std::vector<unsigned> counts(rota_server *server)
+{
+    roti_spin_lock(&server->lock);
+    std::vector<unsigned> copy(server->loop_counts,
+                               server->loop_counts + server->runtime->loop_count);
+    roti_spin_unlock(&server->lock);
+    return copy;
+}
+
+/* Connections, and those that an acceptor has made room for. */
+inline std::size_t admitted(rota_server *server)
+{
+    roti_spin_lock(&server->lock);
+    std::size_t count = server->admitted;
+    roti_spin_unlock(&server->lock);
+    return count;
+}
 
 /* In a task: waits until the server has so many clients. */
 inline bool has_clients(rota_server *server, std::size_t count)

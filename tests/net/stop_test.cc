@@ -124,45 +124,75 @@ TEST_P(ServerStop, HandlersThatIgnoreTheirCancellationLoseTheirConnection)
               }));
 }
 
-/* Every request that was sent on an accepted connection is answered, whatever the moment. */
+/* What became of one request. */
+enum class Outcome { answered, refused, reset };
+
+Outcome request(const rota_addr &addr)
+{
+    Stream client(addr);
+    if (client.error() == -ECONNRESET)
+        return Outcome::reset;
+    if (client.error() != 0) {
+        EXPECT_TRUE(client.error() == -ECONNREFUSED || client.error() == -ENOENT);
+        return Outcome::refused;
+    }
+    ssize_t n = client.write("ping");
+    std::string got = n == 4 ? client.exactly(4) : rota_error_name(static_cast<int>(n));
+    if (got == "ECONNRESET" || got == "EPIPE")
+        return Outcome::reset;
+    EXPECT_EQ("ping", got);
+    return Outcome::answered;
+}
+
+/* Sends requests from many tasks, and stops in the middle. Returns how many were reset. */
+int stop_under_load(rota_accept accept, const std::string &text)
+{
+    rota_server_opts opts{};
+    opts.accept = accept;
+    Server server(echo, opts, text);
+    Tasks tasks;
+    std::atomic<int> answered{0};
+    std::atomic<int> reset{0};
+    for (int i = 0; i < 16; i++)
+        tasks.spawn([&] {
+            Outcome outcome;
+            while ((outcome = request(server.addr())) != Outcome::refused) {
+                answered += outcome == Outcome::answered;
+                reset += outcome == Outcome::reset;
+                EXPECT_TRUE(outcome == Outcome::answered || !rota_server_is_serving(server));
+            }
+            return 0;
+        });
+    tasks.spawn([&] { return rota_server_serve_forever(server); });
+    EXPECT_TRUE(eventually([&] { return answered >= 100; }));
+    EXPECT_EQ(0, rota_runtime_stop(rota_running_runtime()));
+    for (int status : tasks.join())
+        EXPECT_EQ(0, status);
+    EXPECT_EQ(0, rota_server_wait_closed(server));
+    return reset;
+}
+
+/* Every request is answered or refused, at whatever moment it comes: a unix socket loses nothing.
+ */
 TEST_P(ServerStop, UnderLoadEveryRequestIsAnswered)
 {
-    for (auto accept : {ROTA_ACCEPT_HANDOVER, ROTA_ACCEPT_EXCLUSIVE}) {
+    for (auto accept : {ROTA_ACCEPT_HANDOVER, ROTA_ACCEPT_EXCLUSIVE})
         EXPECT_EQ(0, run([&] {
-                      rota_server_opts opts{};
-                      opts.accept = accept;
-                      Server server(echo, opts);
-                      Tasks tasks;
-                      std::atomic<int> answered{0};
-                      std::atomic<int> refused{0};
-                      for (int i = 0; i < 16; i++)
-                          tasks.spawn([&] {
-                              for (;;) {
-                                  Stream client(server.addr());
-                                  if (client.error() != 0) {
-                                      EXPECT_EQ(-ECONNREFUSED, client.error());
-                                      refused++;
-                                      return 0;
-                                  }
-                                  if (rota_stream_write(client, "ping", 4) != 4)
-                                      return -EPIPE;
-                                  std::string got = client.exactly(4);
-                                  if (got == "ECONNRESET" && !rota_server_is_serving(server))
-                                      continue; /* in the queue at the moment of the close */
-                                  EXPECT_EQ("ping", got);
-                                  answered++;
-                              }
-                          });
-                      tasks.spawn([&] { return rota_server_serve_forever(server); });
-                      EXPECT_TRUE(eventually([&] { return answered >= 100; }));
-                      EXPECT_EQ(0, rota_runtime_stop(rota_running_runtime()));
-                      for (int status : tasks.join())
-                          EXPECT_EQ(0, status);
-                      EXPECT_EQ(16, refused);
-                      EXPECT_EQ(0, rota_server_wait_closed(server));
+                      support::TempDir directory;
+                      EXPECT_EQ(0, stop_under_load(accept, "unix:" + directory.file("socket")));
                       return 0;
                   }));
-    }
+}
+
+/* TCP resets what comes between the last accept and the end of the listening: one for each client
+ * at most, as the next attempt is refused. */
+TEST_P(ServerStop, UnderLoadTcpResetsOnlyAtTheMomentOfTheClose)
+{
+    for (auto accept : {ROTA_ACCEPT_HANDOVER, ROTA_ACCEPT_REUSEPORT, ROTA_ACCEPT_EXCLUSIVE})
+        EXPECT_EQ(0, run([&] {
+                      EXPECT_LE(stop_under_load(accept, "127.0.0.1:0"), 16);
+                      return 0;
+                  }));
 }
 
 } // namespace
