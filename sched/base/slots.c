@@ -122,7 +122,7 @@ size_t roti_slots_count(const struct roti_slots *slots)
 void *roti_slots_at(const struct roti_slots *slots, size_t index)
 {
     size_t per_chunk = slots_per_chunk(slots);
-    ROTI_DEBUG_ASSERT(index < roti_slots_count(slots));
+    ROTI_ASSERT(index < roti_slots_count(slots)); /* in every build, for its [SL4] */
     /* [SL5] relaxed: the count was read by [SL4], so the chunk is visible. */
     char *chunk = roti_load(SL5, relaxed, &slots->chunks[index / per_chunk]);
     return chunk + index % per_chunk * slots->slot_size;

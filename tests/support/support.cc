@@ -205,7 +205,8 @@ SANITIZER_OPTIONS __ubsan_default_options()
 
 SANITIZER_OPTIONS __tsan_default_options()
 {
-    return "second_deadlock_stack=1:history_size=4:allocator_may_return_null=1";
+    /* Some tests make children of forks start threads. */
+    return "second_deadlock_stack=1:history_size=4:allocator_may_return_null=1:die_after_fork=0";
 }
 }
 
