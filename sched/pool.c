@@ -25,6 +25,7 @@ static uint64_t read_count(const _Atomic(uint64_t) *count)
     return roti_load(PL3, acquire, count);
 }
 
+/* Tasks that listings have been able to see. */
 static uint64_t spawned_total(struct roti_pool *pool)
 {
     uint64_t total = read_count(&pool->foreign_spawned);
@@ -35,13 +36,16 @@ static uint64_t spawned_total(struct roti_pool *pool)
 
 size_t roti_pool_live(struct roti_pool *pool)
 {
-    /* Finishes first: a task that is counted as finished is then counted as spawned. If the sums
+    /* Finishes first: a task that is counted as finished is then counted as admitted. If the sums
      * are equal there was a moment between the two without a task, and tasks only come from tasks
-     * (or from threads that must not spawn when the first task has ended). */
+     * (or from callbacks and threads, which are refused from CLOSING on). */
     uint64_t finished = 0;
     for (unsigned i = 0; i < pool->worker_count; i++)
         finished += read_count(&pool->workers[i]->counters.finished);
-    return (size_t)(spawned_total(pool) - finished);
+    uint64_t admitted = read_count(&pool->foreign_admitted);
+    for (unsigned i = 0; i < pool->worker_count; i++)
+        admitted += read_count(&pool->workers[i]->admitted);
+    return (size_t)(admitted - finished);
 }
 
 static uint32_t internal_live(const struct roti_pool *pool)
@@ -51,10 +55,20 @@ static uint32_t internal_live(const struct roti_pool *pool)
 }
 
 /* Counts with release, so that whoever sums up sees what came before. Owner only. */
-static void count_released(_Atomic(uint64_t) *count)
+static void count_released(_Atomic(uint64_t) *count, int change)
 {
     /* [PL4] release: pairs with [PL3]. [PL5] relaxed: the owner's own last store. */
-    roti_store(PL4, release, count, roti_load(PL5, relaxed, count) + 1);
+    roti_store(PL4, release, count, roti_load(PL5, relaxed, count) + (uint64_t)(int64_t)change);
+}
+
+/* After an account was changed: worker 0 looks again if it is looking after the shutdown. */
+static void tell_supervisor(struct roti_pool *pool)
+{
+    /* [D1] Accounted before the look at the phase. Pairs with [D2] of begin_draining(): either this
+     * is seen by worker 0's first look at the accounts, or it is told to look again. */
+    roti_dekker_light();
+    if (roti_pool_phase(pool) >= ROTI_DRAINING_PHASE)
+        roti_worker_notify(pool->workers[0]);
 }
 
 bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool internal)
@@ -63,16 +77,39 @@ bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool in
         /* [PL15] relaxed: a task alive spawns it. */
         (void)roti_fetch_add(PL15, relaxed, &pool->internal_live, 1U);
     else if (worker != NULL)
-        count_released(&worker->counters.spawned);
+        count_released(&worker->admitted, 1);
     else
         /* [PL6] relaxed: whoever sees that such a task has finished, [PL4], sees this too. */
-        (void)roti_fetch_add(PL6, relaxed, &pool->foreign_spawned, 1);
+        (void)roti_fetch_add(PL6, relaxed, &pool->foreign_admitted, 1);
     /* [D1] Accounted before the look at the phase. Pairs with [D2] of try_stopping(). */
     roti_dekker_light();
     if (roti_pool_phase(pool) < ROTI_CLOSING_PHASE)
         return true;
-    roti_pool_retire(pool, worker, internal);
+    roti_pool_unadmit(pool, worker, internal);
     return false;
+}
+
+void roti_pool_unadmit(struct roti_pool *pool, struct roti_worker *worker, bool internal)
+{
+    if (internal)
+        /* [PL21] release: as [PL16]. */
+        (void)roti_fetch_sub(PL21, release, &pool->internal_live, 1U);
+    else if (worker != NULL)
+        count_released(&worker->admitted, -1);
+    else
+        /* [PL20] relaxed: as [PL6], taken back. */
+        (void)roti_fetch_sub(PL20, relaxed, &pool->foreign_admitted, 1);
+    tell_supervisor(pool);
+}
+
+void roti_pool_spawned(struct roti_pool *pool, struct roti_worker *worker, bool internal)
+{
+    if (!internal && worker != NULL)
+        count_released(&worker->counters.spawned, 1);
+    else if (!internal)
+        /* [PL22] release: pairs with [PL3]; the task is visible to the listing that follows. */
+        (void)roti_fetch_add(PL22, release, &pool->foreign_spawned, 1);
+    tell_supervisor(pool); /* its next round of cancels has this one in it */
 }
 
 void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool internal)
@@ -80,16 +117,9 @@ void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool i
     if (internal)
         /* [PL16] release: pairs with [PL17]. */
         (void)roti_fetch_sub(PL16, release, &pool->internal_live, 1U);
-    else if (worker != NULL)
-        count_released(&worker->counters.finished);
     else
-        /* [PL20] relaxed: as [PL6], taken back. */
-        (void)roti_fetch_sub(PL20, relaxed, &pool->foreign_spawned, 1);
-    /* [D1] Accounted before the look at the phase. Pairs with [D2] of begin_draining(): either this
-     * is seen by worker 0's first look at the accounts, or it is told to look again. */
-    roti_dekker_light();
-    if ((worker == NULL || worker->index != 0) && roti_pool_phase(pool) >= ROTI_DRAINING_PHASE)
-        roti_worker_notify(pool->workers[0]);
+        count_released(&worker->counters.finished, 1);
+    tell_supervisor(pool);
 }
 
 void roti_pool_foreign_enter(struct roti_pool *pool)
@@ -121,7 +151,7 @@ static void begin_draining(struct roti_pool *pool)
     if (!phase_advance(pool, ROTI_RUNNING_PHASE, ROTI_DRAINING_PHASE))
         return;
     /* [D2] The phase comes before worker 0's look at the accounts. Pairs with [D1] of
-     * roti_pool_retire(). */
+     * tell_supervisor(). */
     roti_dekker_heavy();
     roti_worker_notify(pool->workers[0]);
 }

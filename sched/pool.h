@@ -52,12 +52,13 @@ struct roti_pool {
     _Atomic(int) enter_error;     /* of a thread that failed */
     struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
     struct roti_idle idle;
-    _Atomic(int) phase;                /* enum roti_phase */
-    _Atomic(bool) exit;                /* somebody asked by ROTA_EXIT */
-    _Atomic(uint32_t) internal_live;   /* tasks of the runtime itself */
-    _Atomic(uint64_t) foreign_spawned; /* tasks spawned by threads that run no loop */
-    _Atomic(uint32_t) foreign;         /* such threads that are inside a worker's queues */
-    struct rota_task *main_task;       /* worker 0 only */
+    _Atomic(int) phase;                 /* enum roti_phase */
+    _Atomic(bool) exit;                 /* somebody asked by ROTA_EXIT */
+    _Atomic(uint32_t) internal_live;    /* tasks of the runtime itself */
+    _Atomic(uint64_t) foreign_admitted; /* tasks of threads that run no loop: accounted for */
+    _Atomic(uint64_t) foreign_spawned;  /* and visible to listings */
+    _Atomic(uint32_t) foreign;          /* such threads that are inside a worker's queues */
+    struct rota_task *main_task;        /* worker 0 only */
     int (*main_fn)(void *arg);
     void *main_arg;
     int64_t shutdown_timeout_ns;
@@ -89,12 +90,17 @@ void roti_pool_done(struct roti_pool *pool);
 /* Tasks that are not done, the runtime's own left out. Exact when it is zero. Any thread. */
 size_t roti_pool_live(struct roti_pool *pool);
 
-/* Accounts for one task that `worker`, or (NULL) a foreign thread, is about to spawn. False, and
- * nothing is accounted: the loops are closing. `internal`: the runtime's own, which end last. */
+/*
+ * Accounts for one task that `worker`, or (NULL) a foreign thread, is about to spawn. False, and
+ * nothing is accounted: the loops are closing. `internal`: the runtime's own, which end last. Then
+ * one of roti_pool_spawned(), once listings can see the task, and roti_pool_unadmit(), if there is
+ * none after all.
+ */
 bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool internal);
+void roti_pool_unadmit(struct roti_pool *pool, struct roti_worker *worker, bool internal);
+void roti_pool_spawned(struct roti_pool *pool, struct roti_worker *worker, bool internal);
 
-/* Accounts for one task that has finished on `worker`, or whose spawn has failed (NULL: a foreign
- * thread's). */
+/* Accounts for one task that has finished on `worker`. */
 void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool internal);
 
 /* Ends the run with ROTA_EXIT, whatever the first task does. Any thread of the pool. */

@@ -168,10 +168,11 @@ int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
         return ROTA_ESTOP;
     int r = task_create(pool, worker, here, spawn, &task);
     if (r < 0) {
-        roti_pool_retire(pool, here ? worker : NULL, internal);
+        roti_pool_unadmit(pool, here ? worker : NULL, internal);
         return r;
     }
     roti_task_publish(task, spawn->flags, ret_task != NULL ? 2 : 1);
+    roti_pool_spawned(pool, here ? worker : NULL, internal);
     if (ret_task != NULL)
         *ret_task = task;
     roti_task_enqueue(task);

@@ -92,6 +92,7 @@ struct roti_worker {
     struct roti_ring ring;
     struct roti_inbox inbox;
     struct roti_counters counters;
+    _Atomic(uint64_t) admitted; /* tasks accounted for here; owner writes, worker 0 reads */
 };
 
 #ifdef __cplusplus

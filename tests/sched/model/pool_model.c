@@ -20,6 +20,8 @@ static struct roti_pool pool;
 static struct roti_worker workers[WORKERS];
 static struct roti_worker *worker_pointers[WORKERS];
 static _Atomic(bool) notified;        /* worker 0 */
+static _Atomic(bool) visible;         /* a sleeping task can be listed */
+static _Atomic(bool) cancelled;       /* and was told to end */
 static int ends[MODEL_THREADS_MAX];   /* plain: what each thread's tasks did last */
 static bool alive[MODEL_THREADS_MAX]; /* plain: an admitted task has not ended */
 
@@ -39,60 +41,57 @@ void roti_worker_notify(struct roti_worker *worker)
         (void)roti_exchange(TP1, release, &notified, true); /* [TP1] release: as [I6] */
 }
 
+/* One task may be asleep, and is listed once it is visible. */
 void roti_task_visit(struct roti_pool *visited, bool internal,
                      void (*visit)(struct rota_task *task, void *arg), void *arg)
 {
-    (void)visited, (void)internal, (void)visit, (void)arg; /* there is nobody to cancel */
+    (void)visited, (void)visit, (void)arg;
+    /* [TP6] acquire: pairs with [TP7], as [RG5] with [RG4]. */
+    if (!internal && roti_load(TP6, acquire, &visible))
+        (void)roti_exchange(TP8, relaxed, &cancelled, true);
 }
 
+/* clang-format off */
 #define NEVER(declaration)                                                                         \
     declaration                                                                                    \
     {                                                                                              \
         model_fail("not played here");                                                             \
     }
 
-_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wunused-parameter\"")
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+NEVER(int roti_fiber_adopt_thread(struct roti_fiber *fiber))
+NEVER(int roti_overflow_install_thread(struct roti_overflow_thread *thread))
+NEVER(void roti_overflow_remove_thread(struct roti_overflow_thread *thread))
+NEVER(void roti_overflow_set_describe(roti_overflow_describe_fn describe))
+NEVER(void roti_context_task_end(struct roti_context_slot *slot))
+NEVER(void roti_context_park(struct roti_thread *thread))
+NEVER(void roti_task_slots_drain(struct roti_worker *worker))
+NEVER(void roti_stack_cache_init(struct roti_stack_cache *cache))
+NEVER(void roti_stack_cache_drain(struct roti_stack_cache *cache))
+NEVER(void roti_worker_main(struct roti_worker *worker))
+NEVER(bool roti_task_cancel_request(struct rota_task *task, unsigned *ret_ticket))
+NEVER(bool roti_state_hold(roti_word *word))
+NEVER(void roti_task_report(const char *text, struct rota_task *task, int status))
+NEVER(int roti_task_spawn(struct roti_pool *spawned, struct roti_worker *worker,
+                          const struct roti_spawn *spawn, struct rota_task **ret_task))
+NEVER(int rota_task_status(const struct rota_task *task, int *ret_status))
+NEVER(void rota_task_unref(struct rota_task *task))
+NEVER(void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size))
+NEVER(int roti_fork_watch(void))
+NEVER(void roti_fork_unwatch(void))
+#pragma GCC diagnostic pop
+/* clang-format on */
 
-    NEVER(int roti_fiber_adopt_thread(struct roti_fiber *fiber))
-        NEVER(int roti_overflow_install_thread(struct roti_overflow_thread *thread))
-            NEVER(void roti_overflow_remove_thread(struct roti_overflow_thread *thread))
-                NEVER(void roti_context_task_end(struct roti_context_slot *slot))
-                    NEVER(void roti_context_park(struct roti_thread *thread))
-                        NEVER(void roti_task_slots_drain(struct roti_worker *worker))
-                            NEVER(void roti_stack_cache_init(struct roti_stack_cache *cache)) NEVER(
-                                void roti_stack_cache_drain(struct roti_stack_cache *cache))
-                                NEVER(void roti_worker_main(struct roti_worker *worker)) NEVER(
-                                    bool roti_task_cancel_request(struct rota_task *task,
-                                                                  unsigned *ret_ticket))
-                                    NEVER(bool roti_state_hold(roti_word *word)) NEVER(
-                                        void roti_task_report(const char *text,
-                                                              struct rota_task *task, int status))
-                                        NEVER(int roti_task_spawn(struct roti_pool *spawned,
-                                                                  struct roti_worker *worker,
-                                                                  const struct roti_spawn *spawn,
-                                                                  struct rota_task **ret_task))
-                                            NEVER(int rota_task_status(const struct rota_task *task,
-                                                                       int *ret_status))
-                                                NEVER(void rota_task_unref(struct rota_task *task))
-                                                    NEVER(void roti_task_describe(
-                                                        const struct roti_stack *stack, char *buf,
-                                                        size_t size))
-                                                        NEVER(void roti_overflow_set_describe(
-                                                            roti_overflow_describe_fn describe))
-                                                            NEVER(int roti_fork_watch(void))
-                                                                NEVER(void roti_fork_unwatch(void))
+/* ---- Tasks ---------------------------------------------------------------------------------- */
 
-                                                                    _Pragma("GCC diagnostic pop")
-
-    /* ---- Tasks ----------------------------------------------------------------------------------
-     */
-
-    static bool admit(unsigned thread, struct roti_worker *worker)
+static bool admit(unsigned thread, struct roti_worker *worker)
 {
     if (!roti_pool_admit(&pool, worker, false))
         return false;
     ROTI_PLAIN_WRITE(&alive[thread]);
     alive[thread] = true;
+    roti_pool_spawned(&pool, worker, false);
     return true;
 }
 
@@ -149,6 +148,25 @@ static void late_worker(unsigned thread)
         end(thread, &workers[thread]);
 }
 
+static bool is_cancelled(void *arg)
+{
+    (void)arg;
+    return roti_load(TP9, relaxed, &cancelled);
+}
+
+/* A leftover spawns a task that sleeps until it is cancelled, and ends: somebody must cancel it. */
+static void sleeping_worker(unsigned thread)
+{
+    MODEL_ASSERT(roti_pool_admit(&pool, &workers[thread], false));
+    /* [TP7] release: pairs with [TP6]. */
+    roti_store(TP7, release, &visible, true);
+    roti_pool_spawned(&pool, &workers[thread], false);
+    ends[thread]++;
+    roti_pool_retire(&pool, &workers[thread], false); /* the leftover itself */
+    model_wait_until(is_cancelled, NULL);
+    end(thread, &workers[thread]);
+}
+
 /* A thread without a loop spawns; the task ends on a loop. */
 static void outsider(unsigned thread)
 {
@@ -196,6 +214,8 @@ static void reset(void)
     pool.drain_deadline_ns = INT64_MAX;
     roti_store(TP4, relaxed, &pool.phase, (int)ROTI_RUNNING_PHASE);
     roti_store(TP5, relaxed, &notified, false);
+    roti_store(TP10, relaxed, &visible, false);
+    roti_store(TP11, relaxed, &cancelled, false);
     for (unsigned i = 0; i < WORKERS; i++) {
         worker_pointers[i] = &workers[i];
         workers[i].pool = &pool;
@@ -232,5 +252,8 @@ MODEL_TEST(pool_leaves) = {
     .threads = {supervisor, main_worker, leaver}, .setup = reset, .check = check};
 MODEL_TEST(pool_late) = {
     .threads = {supervisor, main_worker, late_worker}, .setup = reset, .check = check};
+MODEL_TEST(pool_sleeper) = {.threads = {supervisor, main_worker, sleeping_worker},
+                            .setup = reset_with_other,
+                            .check = check};
 MODEL_TEST(pool_outsider) = {
     .threads = {supervisor, main_worker, outsider}, .setup = reset, .check = check};
