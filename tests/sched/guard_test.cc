@@ -33,7 +33,6 @@ class Guard : public testing::Test {
 protected:
     void SetUp() override
     {
-        GTEST_FLAG_SET(death_test_style, "threadsafe");
         roti_stack_pool_drain();
         ASSERT_EQ(roti_stack_live_count(), 0u);
     }

@@ -85,15 +85,7 @@ void set_former()
     sigaction(SIGSEGV, &action, nullptr);
 }
 
-class Overflow : public testing::Test {
-protected:
-    void SetUp() override
-    {
-        GTEST_FLAG_SET(death_test_style, "threadsafe");
-    }
-};
-
-TEST_F(Overflow, NamesTheTask)
+TEST(Overflow, NamesTheTask)
 {
     EXPECT_DEATH(
         {
@@ -103,7 +95,7 @@ TEST_F(Overflow, NamesTheTask)
         "rota: stack overflow in task till \\(spawned at shop.c:7\\): fault at 0x[0-9a-f]+\n");
 }
 
-TEST_F(Overflow, NamesTheStackWhenNobodyDescribes)
+TEST(Overflow, NamesTheStackWhenNobodyDescribes)
 {
     EXPECT_DEATH(
         {
@@ -113,7 +105,7 @@ TEST_F(Overflow, NamesTheStackWhenNobodyDescribes)
         "rota: stack overflow in task on the stack at 0x[0-9a-f]+: fault at 0x[0-9a-f]+\n");
 }
 
-TEST_F(Overflow, DiesByTheSignalWhereNobodyHandlesIt)
+TEST(Overflow, DiesByTheSignalWhereNobodyHandlesIt)
 {
     if (ROTI_ASAN || ROTI_TSAN)
         GTEST_SKIP() << "the sanitizer handles it";
@@ -125,7 +117,7 @@ TEST_F(Overflow, DiesByTheSignalWhereNobodyHandlesIt)
         testing::KilledBySignal(SIGSEGV), "rota: stack overflow in task till");
 }
 
-TEST_F(Overflow, HandsOnToTheFormerHandler)
+TEST(Overflow, HandsOnToTheFormerHandler)
 {
     EXPECT_EXIT(
         {
@@ -136,7 +128,7 @@ TEST_F(Overflow, HandsOnToTheFormerHandler)
         testing::ExitedWithCode(42), "in task till.*\n.*the former handler");
 }
 
-TEST_F(Overflow, SaysNothingOfOtherFaults)
+TEST(Overflow, SaysNothingOfOtherFaults)
 {
     EXPECT_EXIT(
         {
@@ -147,7 +139,7 @@ TEST_F(Overflow, SaysNothingOfOtherFaults)
         testing::ExitedWithCode(42), "^the former handler");
 }
 
-TEST_F(Overflow, ASentSignalStillKills)
+TEST(Overflow, ASentSignalStillKills)
 {
     if (ROTI_ASAN || ROTI_TSAN)
         GTEST_SKIP() << "the sanitizer handles it";
@@ -160,7 +152,7 @@ TEST_F(Overflow, ASentSignalStillKills)
         testing::KilledBySignal(SIGSEGV), "");
 }
 
-TEST_F(Overflow, LeavesTheHandlerAsItWas)
+TEST(Overflow, LeavesTheHandlerAsItWas)
 {
     struct sigaction before, between, after;
     roti_overflow_thread one, two;
@@ -182,7 +174,7 @@ TEST_F(Overflow, LeavesTheHandlerAsItWas)
 }
 
 /* A thread that has an alternate stack keeps it. */
-TEST_F(Overflow, KeepsAThreadsOwnAlternateStack)
+TEST(Overflow, KeepsAThreadsOwnAlternateStack)
 {
     std::thread([] {
         static char memory[1 << 16];
@@ -201,7 +193,7 @@ TEST_F(Overflow, KeepsAThreadsOwnAlternateStack)
     }).join();
 }
 
-TEST_F(Overflow, FailingAllocations)
+TEST(Overflow, FailingAllocations)
 {
     /* On a thread without an alternate stack. */
     std::thread([] {
