@@ -67,7 +67,8 @@ public:
         return task;
     }
 
-    /* Waits for all and returns their statuses, in the order of spawning. */
+    /* Waits for all and returns their statuses, in the order of spawning. All stay valid until the
+     * last has ended, as they may wait for each other. */
     std::vector<int> join()
     {
         std::vector<int> statuses;
@@ -75,8 +76,9 @@ public:
             int status = 1;
             EXPECT_EQ(0, rota_task_shield(task, &status));
             statuses.push_back(status);
-            rota_task_unref(task);
         }
+        for (rota_task *task : tasks_)
+            rota_task_unref(task);
         tasks_.clear();
         return statuses;
     }

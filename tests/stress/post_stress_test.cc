@@ -124,6 +124,7 @@ TEST(PostStress, LoopsThatCloseRefuse)
             });
         EXPECT_EQ(0, loops::run(2, [&] {
                       shared = rota_loop_ref(rota_running_loop());
+                      EXPECT_TRUE(loops::eventually([&] { return ran > 0; }));
                       return rota_sleep(5 * ROTA_MS);
                   }));
         auto wait_end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
