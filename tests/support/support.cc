@@ -89,6 +89,11 @@ int slowness()
     return ROTA_TEST_SLOWNESS;
 }
 
+bool emulated()
+{
+    return ROTA_TEST_EMULATED;
+}
+
 std::int64_t scale(std::int64_t count)
 {
     static const double factor = environment_factor("ROTA_TEST_SCALE");
@@ -215,7 +220,7 @@ int main(int argc, char **argv)
     testing::InitGoogleTest(&argc, argv);
     /* A child of fork alone would lack the watchdog; started anew it has all that its parent has.
      * But an emulator's child that is started anew is not emulated. */
-    GTEST_FLAG_SET(death_test_style, ROTA_TEST_EMULATED ? "fast" : "threadsafe");
+    GTEST_FLAG_SET(death_test_style, support::emulated() ? "fast" : "threadsafe");
     testing::UnitTest::GetInstance()->listeners().Append(new support::LeakChecks);
     return RUN_ALL_TESTS();
 }

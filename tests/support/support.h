@@ -25,6 +25,9 @@ namespace support {
 /* How many times slower than the native release build this one is taken to be. */
 int slowness();
 
+/* Whether an emulator runs this program. Under qemu's, children of fork cannot start threads. */
+bool emulated();
+
 /* `count` repetitions, scaled by ROTA_TEST_SCALE and divided by slowness(); never less than 1. */
 std::int64_t scale(std::int64_t count);
 
