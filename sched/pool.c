@@ -366,6 +366,8 @@ static int main_task(void *arg)
 {
     struct roti_pool *pool = arg;
     int status = pool->main_fn(pool->main_arg);
+    /* [PL23] relaxed: published with the phase. It is as good as done: no leftover. */
+    (void)roti_fetch_or(PL23, relaxed, &pool->main_task->flags, ROTI_TASK_DRAINED);
     begin_draining(pool);
     return status;
 }
