@@ -291,8 +291,10 @@ TEST_P(Cancel, ShieldedTasksGoOn)
     EXPECT_EQ(0, run([] {
                   Tasks tasks;
                   std::atomic<int> blocked{0};
-                  rota_task *inner = spawn_blocked(tasks, blocked, [] {
-                      EXPECT_EQ(0, rota_sleep(30 * ROTA_MS));
+                  std::atomic<bool> go{false};
+                  rota_task *inner = spawn_blocked(tasks, blocked, [&] {
+                      while (!go)
+                          EXPECT_EQ(0, rota_sleep(ROTA_MS));
                       return 31;
                   });
                   rota_task *outer = spawn_blocked(tasks, blocked, [&] {
@@ -303,6 +305,7 @@ TEST_P(Cancel, ShieldedTasksGoOn)
                       return r;
                   });
                   EXPECT_EQ(1, rota_task_cancel(outer));
+                  go = true;
                   EXPECT_EQ((std::vector<int>{31, -ECANCELED}), tasks.join());
                   EXPECT_EQ(0, rota_task_cancelling(rota_current_task()));
                   return 0;
