@@ -2,6 +2,7 @@
 /*
  * join.c - waiting for a task's end, and its status.
  */
+#include "sched/base/assert.h"
 #include "sched/cancel.h"
 #include "sched/worker.h"
 
@@ -77,6 +78,9 @@ static int await_task(struct rota_task *task, uint64_t flags, int *ret_status)
     if (!rota_task_done(task)) {
         if (!roti_worker_in_task())
             return ROTA_ENOTASK;
+        /* [J5] relaxed: a slot without a task means use after the last unref, which would wait for
+         * ever. */
+        ROTI_ASSERT(roti_word_state(roti_load(J5, relaxed, &task->word)) != ROTI_FREE);
         if (task == rota_current_task())
             return -EDEADLK;
         if (task->pool != rota_current_task()->pool)

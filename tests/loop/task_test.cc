@@ -193,6 +193,24 @@ TEST_P(Task, AwaitOfOneselfIsADeadlock)
               }));
 }
 
+/* Use after the last unref cannot be answered: it is an assertion, not a wait for ever. */
+TEST_P(Task, AwaitAfterTheLastUnrefIsAnAssertion)
+{
+    if (support::emulated() && many())
+        GTEST_SKIP() << "the emulator's children of fork cannot start threads";
+    EXPECT_DEATH(run([] {
+                     rota_task *task = nullptr;
+                     EXPECT_EQ(0, rota_task_spawn(&task, return_argument, nullptr, nullptr));
+                     EXPECT_EQ(0, rota_task_await(task, nullptr));
+                     rota_task_unref(task);
+                     while (task->refs != 0)
+                         if (rota_yield() != 0)
+                             return -1;
+                     return rota_task_await(task, nullptr);
+                 }),
+                 "assertion failed");
+}
+
 TEST_P(Task, NothingSuspendsInACallback)
 {
     EXPECT_EQ(0, run([] {
