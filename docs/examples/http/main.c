@@ -17,6 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Unless --connections says otherwise. More wait in the backlog. */
+#define CONNECTION_COUNT_MAX 10000
+
 struct options {
     const char *address;
     const char *root;
@@ -107,7 +110,10 @@ static bool read_options(int argc, char **argv, struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.address = "127.0.0.1:8080"};
+    struct options options = {
+        .address = "127.0.0.1:8080",
+        .connection_count_max = CONNECTION_COUNT_MAX,
+    };
     if (!read_options(argc, argv, &options))
         return usage(argv[0]);
     if (options.root != NULL &&
