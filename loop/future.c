@@ -2,18 +2,19 @@
 /*
  * future.c - futures: completed once, from any thread.
  *
- * Design.     One short lock guards the step from pending to done, the waits and the callbacks. Who
- *             takes that step claims all waits under the lock, and wakes and posts after the
- * unlock. Callbacks.  A done-callback is the node of a callback that is yet to be queued
- *             (roti_handle_reserve), so that completing a future allocates nothing and cannot fail.
- *             It takes no memory of its own: nodes come from a cache of the loop.
- *             Order. The one who completes the future posts the callbacks one by one, without the
- *             lock, as a post may make a system call. One that is added meanwhile must not overtake
+ * Design.     One short lock guards the step from pending to done, the waits and the callbacks.
+ *             Who takes that step claims all waits under the lock, and wakes and posts after the
+ *             unlock.
+ * Callbacks.  A done-callback is the node of a callback that is yet to be queued
+ *             (roti_handle_reserve), so that completing a future allocates nothing and cannot
+ *             fail. It takes no memory of its own: nodes come from a cache of the loop.
+ * Order.      The one who completes the future posts the callbacks one by one, without the lock,
+ *             as a post may make a system call. One that is added meanwhile must not overtake
  *             them, and so goes to the same list until that is empty (`notifying`).
- * References. `refs` counts owners, those who could still complete it or look at it. `holds` keeps
- * the memory: one for all owners, one for each linked wait. When the last owner goes, a pending
- * future can never be completed, and who waits is told so. Threads.    any, but for what is said at
- * a field.
+ * References. `refs` counts owners, those who could still complete it or look at it. `holds`
+ *             keeps the memory: one for all owners, one for each linked wait. When the last
+ *             owner goes, a pending future can never be completed, and who waits is told so.
+ * Threads.    any, but for what is said at a field.
  */
 #include <rota/future.h>
 

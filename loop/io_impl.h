@@ -2,16 +2,19 @@
 /*
  * io_impl.h - a descriptor's slot, and what pollers need of it.
  *
- * Problem.    A thread in a system call has only the descriptor's number. If another closes it, the
- *             number may be given to a new file before the call reads it, and the call hits that
- * one. Design.     Two counts. `refs` counts who may name the object; the last frees the slot.
- * `users` counts who may use the number at this moment, the opener among them until it closes; the
- * last user closes the number. Entering after the closing fails. So closing never waits for a call
- * in progress, and a call never meets another's file. Free slots keep their readiness word, whose
- * generation tells a poller that a batch entry is of an earlier life. Invariants. I1 The number is
- * closed once, after the registration has ended, and when no thread is between io_enter() and
- * io_leave(). I2 A slot is freed when refs is 0; then users is ROTI_IO_CLOSING: nobody uses it. I3
- * Whoever is linked as a wait holds a reference.
+ * Problem.    A thread in a system call has only the descriptor's number. If another closes it,
+ *             the number may be given to a new file before the call reads it, and the call hits
+ *             that one.
+ * Design.     Two counts. `refs` counts who may name the object; the last frees the slot.
+ *             `users` counts who may use the number at this moment, the opener among them until
+ *             it closes; the last user closes the number. Entering after the closing fails. So
+ *             closing never waits for a call in progress, and a call never meets another's file.
+ *             Free slots keep their readiness word, whose generation tells a poller that a batch
+ *             entry is of an earlier life.
+ * Invariants. I1 The number is closed once, after the registration has ended, and when no thread
+ *                is between io_enter() and io_leave().
+ *             I2 A slot is freed when refs is 0; then users is ROTI_IO_CLOSING: nobody uses it.
+ *             I3 Whoever is linked as a wait holds a reference.
  */
 #ifndef ROTI_IO_IMPL_H
 #define ROTI_IO_IMPL_H

@@ -2,12 +2,13 @@
 /*
  * poller.h - what a loop waits in for the world outside: a table of operations, and its state.
  *
- * Problem.    Kernels offer two kinds of interface: one tells when a call would not block (epoll),
- *             the other makes the call and tells when it is complete (io_uring).
- * Design.     The table speaks of operations on descriptors, which both kinds can perform:
- * perform() suspends the calling task until the operation is complete, by whatever means. Above it
- * nobody hears of readiness. Threads.    init, done and wait: the owner, that is the thread that
- * runs the loop (done: whoever frees it). wake, add, remove, perform: any.
+ * Problem. Kernels offer two kinds of interface: one tells when a call would not block (epoll),
+ *          the other makes the call and tells when it is complete (io_uring).
+ * Design.  The table speaks of operations on descriptors, which both kinds can perform:
+ *          perform() suspends the calling task until the operation is complete, by whatever
+ *          means. Above it nobody hears of readiness.
+ * Threads. init, done and wait: the owner, that is the thread that runs the loop (done: whoever
+ *          frees it). wake, add, remove, perform: any.
  */
 #ifndef ROTI_POLLER_H
 #define ROTI_POLLER_H

@@ -2,18 +2,21 @@
 /*
  * timeout.c - scopes of time: a timer that cancels a task, and an end that takes the request back.
  *
- * Problem.    A request of cancellation has no sender, so a scope must tell its own from others'.
- * It may expire on another thread while its task leaves it, or is cancelled by somebody else, or
- * completes what it waits for. Design.     The timer fires under the lock of the loop's timers and
- * makes its request there, with a ticket that tells later whether it was delivered. The end of the
- * scope takes that lock to disarm: either the timer was still armed and nothing has happened, or
- * the request is complete, ticket and all. Requests that others made are seen in the count: if it
- * is not back at what it was when the scope began, the task is to be cancelled anyway, and
- * -ECANCELED goes on upwards. So of nested scopes that have all expired the outermost reports. A
- * scope whose time is over from the start makes its request at once: the block runs up to its first
- * suspension, whatever the loop is doing, and no timer is armed. Invariants. I1 `state` leaves
- * ACTIVE by the timer, under its lock, or by the task where the timer is out of the wheel. I2 The
- * scopes of a task are a stack: frame->scope is the innermost.
+ * Problem.    A request of cancellation has no sender, so a scope must tell its own from
+ *             others'. It may expire on another thread while its task leaves it, or is cancelled
+ *             by somebody else, or completes what it waits for.
+ * Design.     The timer fires under the lock of the loop's timers and makes its request there,
+ *             with a ticket that tells later whether it was delivered. The end of the scope
+ *             takes that lock to disarm: either the timer was still armed and nothing has
+ *             happened, or the request is complete, ticket and all. Requests that others made
+ *             are seen in the count: if it is not back at what it was when the scope began, the
+ *             task is to be cancelled anyway, and -ECANCELED goes on upwards. So of nested
+ *             scopes that have all expired the outermost reports. A scope whose time is over
+ *             from the start makes its request at once: the block runs up to its first
+ *             suspension, whatever the loop is doing, and no timer is armed.
+ * Invariants. I1 `state` leaves ACTIVE by the timer, under its lock, or by the task where the
+ *                timer is out of the wheel.
+ *             I2 The scopes of a task are a stack: frame->scope is the innermost.
  */
 #include <rota/timeout.h>
 

@@ -2,26 +2,30 @@
 /*
  * stream_impl.h - what a stream consists of, and the steps that its files share.
  *
- * Problem.    A task reads, several write, another closes, all at once and on different loops; the
- *             kernel takes only part of what is written; and what was written before a close must
- *             still be sent when no task of the program looks after the stream any more.
- * Design.     Two halves that share nothing but the descriptor. The reading half belongs to whoever
- *             has set `reading`. The writing half is under a spin lock, which is never held over a
- *             system call, an allocation or a suspension.
- *             Bytes go to the kernel by one party at a time: a writer that finds nothing buffered
- *             marks the stream as `sending` and tries at once; what is left over goes to the
- *             backlog, in front of what other writers have put there meanwhile. While there is a
- *             backlog one task of the runtime's own, the flusher, sends it (net/flush.c).
- *             OPEN -> CLOSING (close: no more is accepted, the rest is sent) -> CLOSED (the
- *             descriptor is closed); a failure or an abort goes to CLOSED from either.
- * Rejected.   Flushing by whoever drains, with a task only where nobody does: the role would have
- * to be handed on when its holder is cancelled, at every instant of that race; a spawn, on the
- * other hand, is cheap beside a socket that has become full. A callback on readiness: the poller
- * knows operations of tasks only, so that a completion poller can stand there, and callbacks are
- * bound to one loop, which may be busy. Invariants. I1 A backlog that is not empty implies
- * `sending` or `flushing`, or CLOSED. I2 `sending` and `flushing` are cleared by who set them;
- * while `flushing` only the flusher takes chunks out. I3 `ended` is 0 if and only if the stream is
- * OPEN. I4 Whoever makes the stream CLOSED calls roti_stream_closed() after the unlock, once.
+ * Problem.    A task reads, several write, another closes, all at once and on different loops;
+ *             the kernel takes only part of what is written; and what was written before a close
+ *             must still be sent when no task of the program looks after the stream any more.
+ * Design.     Two halves that share nothing but the descriptor. The reading half belongs to
+ *             whoever has set `reading`. The writing half is under a spin lock, which is never
+ *             held over a system call, an allocation or a suspension. Bytes go to the kernel by
+ *             one party at a time: a writer that finds nothing buffered marks the stream as
+ *             `sending` and tries at once; what is left over goes to the backlog, in front of
+ *             what other writers have put there meanwhile. While there is a backlog one task of
+ *             the runtime's own, the flusher, sends it (net/flush.c). OPEN -> CLOSING (close: no
+ *             more is accepted, the rest is sent) -> CLOSED (the descriptor is closed); a
+ *             failure or an abort goes to CLOSED from either.
+ * Rejected.   Flushing by whoever drains, with a task only where nobody does: the role would
+ *             have to be handed on when its holder is cancelled, at every instant of that race;
+ *             a spawn, on the other hand, is cheap beside a socket that has become full. A
+ *             callback on readiness: the poller knows operations of tasks only, so that a
+ *             completion poller can stand there, and callbacks are bound to one loop, which may
+ *             be busy.
+ * Invariants. I1 A backlog that is not empty implies `sending` or `flushing`, or CLOSED.
+ *             I2 `sending` and `flushing` are cleared by who set them; while `flushing` only the
+ *                flusher takes chunks out.
+ *             I3 `ended` is 0 if and only if the stream is OPEN.
+ *             I4 Whoever makes the stream CLOSED calls roti_stream_closed() after the unlock,
+ *                once.
  * Threads.    Any of the runtime, unless said otherwise.
  */
 #ifndef ROTI_STREAM_IMPL_H

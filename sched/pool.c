@@ -16,111 +16,8 @@
 #include <signal.h>
 #include <string.h>
 
-/* ---- Accounts ----------------------------------------------------------------------------------
+/* ---- Threads without a loop --------------------------------------------------------------------
  */
-
-static uint64_t read_count(const _Atomic(uint64_t) *count)
-{
-    /* [PL3] acquire: pairs with [PL4]; a finish that is seen makes its spawn visible. */
-    return roti_load(PL3, acquire, count);
-}
-
-/* Tasks that listings have been able to see. */
-static uint64_t spawned_total(struct roti_pool *pool)
-{
-    uint64_t total = read_count(&pool->foreign_spawned);
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        total += read_count(&pool->workers[i]->counters.spawned);
-    return total;
-}
-
-size_t roti_pool_live(struct roti_pool *pool)
-{
-    /* Finishes first: a task that is counted as finished is then counted as admitted. If the sums
-     * are equal there was a moment between the two without a task, and tasks only come from tasks
-     * (or from callbacks and threads, which are refused from CLOSING on). */
-    uint64_t finished = 0;
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        finished += read_count(&pool->workers[i]->counters.finished);
-    uint64_t admitted = read_count(&pool->foreign_admitted);
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        admitted += read_count(&pool->workers[i]->admitted);
-    return (size_t)(admitted - finished);
-}
-
-static uint32_t internal_live(const struct roti_pool *pool)
-{
-    /* [PL17] acquire: pairs with [PL16]. */
-    return roti_load(PL17, acquire, &pool->internal_live);
-}
-
-/* Counts with release, so that whoever sums up sees what came before. Owner only. */
-static void count_released(_Atomic(uint64_t) *count, int change)
-{
-    /* [PL4] release: pairs with [PL3]. [PL5] relaxed: the owner's own last store. */
-    roti_store(PL4, release, count, roti_load(PL5, relaxed, count) + (uint64_t)(int64_t)change);
-}
-
-/* After an account was changed: worker 0 looks again if it is looking after the shutdown. */
-static void tell_supervisor(struct roti_pool *pool)
-{
-    /* [D1] Accounted before the look at the phase. Pairs with [D2] of begin_draining(): either this
-     * is seen by worker 0's first look at the accounts, or it is told to look again. */
-    roti_dekker_light();
-    if (roti_pool_phase(pool) >= ROTI_DRAINING_PHASE)
-        roti_worker_notify(pool->workers[0]);
-}
-
-bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool internal)
-{
-    if (internal)
-        /* [PL15] relaxed: a task alive spawns it. */
-        (void)roti_fetch_add(PL15, relaxed, &pool->internal_live, 1U);
-    else if (worker != NULL)
-        count_released(&worker->admitted, 1);
-    else
-        /* [PL6] relaxed: whoever sees that such a task has finished, [PL4], sees this too. */
-        (void)roti_fetch_add(PL6, relaxed, &pool->foreign_admitted, 1);
-    /* [D1] Accounted before the look at the phase. Pairs with [D2] of try_stopping(). */
-    roti_dekker_light();
-    if (roti_pool_phase(pool) < ROTI_CLOSING_PHASE)
-        return true;
-    roti_pool_unadmit(pool, worker, internal);
-    return false;
-}
-
-void roti_pool_unadmit(struct roti_pool *pool, struct roti_worker *worker, bool internal)
-{
-    if (internal)
-        /* [PL21] release: as [PL16]. */
-        (void)roti_fetch_sub(PL21, release, &pool->internal_live, 1U);
-    else if (worker != NULL)
-        count_released(&worker->admitted, -1);
-    else
-        /* [PL20] relaxed: as [PL6], taken back. */
-        (void)roti_fetch_sub(PL20, relaxed, &pool->foreign_admitted, 1);
-    tell_supervisor(pool);
-}
-
-void roti_pool_spawned(struct roti_pool *pool, struct roti_worker *worker, bool internal)
-{
-    if (!internal && worker != NULL)
-        count_released(&worker->counters.spawned, 1);
-    else if (!internal)
-        /* [PL22] release: pairs with [PL3]; the task is visible to the listing that follows. */
-        (void)roti_fetch_add(PL22, release, &pool->foreign_spawned, 1);
-    tell_supervisor(pool); /* its next round of cancels has this one in it */
-}
-
-void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool internal)
-{
-    if (internal)
-        /* [PL16] release: pairs with [PL17]. */
-        (void)roti_fetch_sub(PL16, release, &pool->internal_live, 1U);
-    else
-        count_released(&worker->counters.finished, 1);
-    tell_supervisor(pool);
-}
 
 void roti_pool_foreign_enter(struct roti_pool *pool)
 {
@@ -163,7 +60,7 @@ static void try_stopping(struct roti_pool *pool, bool force)
         return;
     /* [D2] Closed before the last look at the accounts. Pairs with [D1] of roti_pool_admit(). */
     roti_dekker_heavy();
-    if (!force && (roti_pool_live(pool) > 0 || internal_live(pool) > 0)) {
+    if (!force && (roti_pool_live(pool) > 0 || roti_pool_internal_live(pool) > 0)) {
         phase_advance(pool, ROTI_CLOSING_PHASE, ROTI_DRAINING_PHASE);
         return;
     }
@@ -208,7 +105,7 @@ void roti_pool_supervise(struct roti_pool *pool)
         bool fits = pool->shutdown_timeout_ns < INT64_MAX - now_ns;
         pool->drain_deadline_ns = fits ? now_ns + pool->shutdown_timeout_ns : INT64_MAX;
     }
-    uint64_t spawned = spawned_total(pool);
+    uint64_t spawned = roti_pool_spawned_total(pool);
     if (spawned != pool->drained_spawns) {
         pool->drained_spawns = spawned;
         roti_task_visit(pool, false, cancel_leftover, pool);
@@ -217,7 +114,7 @@ void roti_pool_supervise(struct roti_pool *pool)
     if (roti_pool_live(pool) > 0 && !late)
         return;
     /* The runtime's own tasks end last. They do as they are told: no deadline. */
-    if (internal_live(pool) == 0)
+    if (roti_pool_internal_live(pool) == 0)
         try_stopping(pool, late);
     else
         roti_task_visit(pool, true, cancel_leftover, pool);

@@ -3,12 +3,14 @@
  * pool.h - the workers of one runtime: created, started, drained, joined, freed; in that order.
  *
  * Shutdown is a protocol in numbered phases; each begins only when the one before is complete:
+ *
  *   1 RUNNING   tasks run
  *   2 DRAINING  the first task has ended; leftovers are cancelled, and what they spawn, until no
- * task is left or the deadline has passed 3 CLOSING   no task is left; spawns are refused, and the
- * accounts are looked at once more: a callback may have spawned just before. Back to 2 if so 4
- * STOPPING  every worker leaves its loop 5 STOPPED   every thread is joined; inboxes are closed,
- * what they hold is dropped
+ *               task is left or the deadline has passed
+ *   3 CLOSING   no task is left; spawns are refused, and the accounts are looked at once more, as
+ *               a callback may have spawned just before: back to 2 if so
+ *   4 STOPPING  every worker leaves its loop
+ *   5 STOPPED   every thread is joined; inboxes are closed, what they hold is dropped
  */
 #ifndef ROTI_POOL_H
 #define ROTI_POOL_H
@@ -86,6 +88,12 @@ int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
 
 /* Frees what init allocated. After run, or instead of it. */
 void roti_pool_done(struct roti_pool *pool);
+
+/* Tasks that listings have been able to see since the start. Any thread. */
+uint64_t roti_pool_spawned_total(struct roti_pool *pool);
+
+/* Tasks of the runtime itself that are not done. Any thread. */
+uint32_t roti_pool_internal_live(const struct roti_pool *pool);
 
 /* Tasks that are not done, the runtime's own left out. Exact when it is zero. Any thread. */
 size_t roti_pool_live(struct roti_pool *pool);

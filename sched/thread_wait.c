@@ -2,20 +2,21 @@
 /*
  * thread_wait.c - how a thread that runs no loop waits for an object: it sleeps on an eventcount.
  *
- * Problem.  The waiter's memory is on its stack, and is gone as soon as the waiter sees that it was
- *           woken. A waker is not through by then: an eventcount is first raised, which the waiter
- *           may see at once, and only then, where the flag says that somebody sleeps, the flag is
- *           cleared and the kernel called. Clearing it would write into a frame of somebody else.
- * Design.   Waiter last out. A spinlock beside the eventcount is taken by init on the waker's
- *           behalf. The waker raises the count, wakes, and then unlocks: its last access. The
- *           waiter, woken, takes the lock before it returns. As the waker has all but finished
- *           when the waiter gets there, this costs next to nothing.
- *           Deadlines. ck_ec sleeps in steps that grow, and looks at the deadline between them
- * only, so that it may be late by seven times the time asked for. Its predicate may shorten the
- *           step, and does.
- * Rejected. Eventcounts in type-stable memory: a late waker would do no harm there, but a wait
- *           could fail for want of memory. One in the thread's own object: the thread may end.
- * Threads.  init and sleep: the waiter. wake: whoever has claimed the wait, once.
+ * Problem.   The waiter's memory is on its stack, and is gone as soon as the waiter sees that it
+ *            was woken. A waker is not through by then: an eventcount is first raised, which the
+ *            waiter may see at once, and only then, where the flag says that somebody sleeps,
+ *            the flag is cleared and the kernel called. Clearing it would write into a frame of
+ *            somebody else.
+ * Design.    Waiter last out. A spinlock beside the eventcount is taken by init on the waker's
+ *            behalf. The waker raises the count, wakes, and then unlocks: its last access. The
+ *            waiter, woken, takes the lock before it returns. As the waker has all but finished
+ *            when the waiter gets there, this costs next to nothing.
+ * Deadlines. ck_ec sleeps in steps that grow, and looks at the deadline between them only, so
+ *            that it may be late by seven times the time asked for. Its predicate may shorten
+ *            the step, and does.
+ * Rejected.  Eventcounts in type-stable memory: a late waker would do no harm there, but a wait
+ *            could fail for want of memory. One in the thread's own object: the thread may end.
+ * Threads.   init and sleep: the waiter. wake: whoever has claimed the wait, once.
  */
 #include "sched/wait.h"
 

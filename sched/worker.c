@@ -2,15 +2,15 @@
 /*
  * worker.c - the turn of a loop: where work is found, in which order it runs, when the loop sleeps.
  *
- * Problem.    Callbacks and pinned tasks keep asyncio's order; unpinned tasks may be anywhere; new
- *             events must not wait behind a long queue; and a loop that sleeps must have been sure
- *             that there was nothing.
+ * Problem.    Callbacks and pinned tasks keep asyncio's order; unpinned tasks may be anywhere;
+ *             new events must not wait behind a long queue; and a loop that sleeps must have
+ *             been sure that there was nothing.
  * Design.     A turn runs the local queue as it stood, then up to a budget of the ready ring.
- * Between steps it polls without blocking when ROTI_POLL_STEPS steps or ROTI_POLL_NS have passed.
- *             With nothing left it searches the other loops, oldest first, and with nothing found
- * it parks by the protocol of sched/idle.h and sched/inbox.h. Invariants. I1 Nothing of a task is
- * touched after it was enqueued. I2 A worker that holds a searcher's token gives it back before it
- * runs anything.
+ *             Between steps it polls without blocking when ROTI_POLL_STEPS steps or ROTI_POLL_NS
+ *             have passed. With nothing left it searches the other loops, oldest first, and with
+ *             nothing found it parks by the protocol of sched/idle.h and sched/inbox.h.
+ * Invariants. I1 Nothing of a task is touched after it was enqueued.
+ *             I2 A worker that holds a searcher's token gives it back before it runs anything.
  */
 #include "sched/worker.h"
 
