@@ -163,7 +163,8 @@ int serve_a_guest(Trial &trial)
     int r = service.create(ROTA_ACCEPT_HANDOVER);
     if (r < 0)
         return r;
-    EXPECT_TRUE(service.connect());
+    /* A failing call may have ended the acceptor, and the server with it. */
+    EXPECT_TRUE(service.connect() || !rota_server_is_serving(service));
     wait_until([&] { return service.is_answered(); });
     r = trial.run([&] { return trial.note(rota_server_serve_forever(service)); }, steps({[&] {
                       rota_server_close(service);
@@ -181,7 +182,8 @@ int wait_for_client(Trial &trial)
     int r = service.create(ROTA_ACCEPT_EXCLUSIVE);
     if (r < 0)
         return r;
-    EXPECT_TRUE(service.connect());
+    /* A failing call may have ended the acceptor, and the server with it. */
+    EXPECT_TRUE(service.connect() || !rota_server_is_serving(service));
     wait_until([&] { return service.is_answered(); });
     rota_server_close(service);
     bool left = false;
