@@ -46,8 +46,8 @@ void roti_task_visit(struct roti_pool *visited, bool internal,
                      void (*visit)(struct rota_task *task, void *arg), void *arg)
 {
     (void)visited, (void)visit, (void)arg;
-    /* [TP6] acquire: pairs with [TP7], as [RG5] with [RG4]. */
-    if (!internal && roti_load(TP6, acquire, &visible))
+    /* [TP6] relaxed, and so is [TP7]: that the account says so is what must make it visible. */
+    if (!internal && roti_load(TP6, relaxed, &visible))
         (void)roti_exchange(TP8, relaxed, &cancelled, true);
 }
 
@@ -154,17 +154,35 @@ static bool is_cancelled(void *arg)
     return roti_load(TP9, relaxed, &cancelled);
 }
 
-/* A leftover spawns a task that sleeps until it is cancelled, and ends: somebody must cancel it. */
+/* Spawns a task that sleeps until it is cancelled. */
+static void spawn_sleeper(struct roti_worker *worker)
+{
+    MODEL_ASSERT(roti_pool_admit(&pool, worker, false));
+    roti_store(TP7, relaxed, &visible, true);
+    roti_pool_spawned(&pool, worker, false);
+}
+
+/* The sleeper's end: somebody must have cancelled it. */
+static void end_sleeper(unsigned thread, struct roti_worker *worker)
+{
+    model_wait_until(is_cancelled, NULL);
+    end(thread, worker);
+}
+
+/* A leftover spawns a sleeper and ends. */
 static void sleeping_worker(unsigned thread)
 {
-    MODEL_ASSERT(roti_pool_admit(&pool, &workers[thread], false));
-    /* [TP7] release: pairs with [TP6]. */
-    roti_store(TP7, release, &visible, true);
-    roti_pool_spawned(&pool, &workers[thread], false);
-    ends[thread]++;
-    roti_pool_retire(&pool, &workers[thread], false); /* the leftover itself */
-    model_wait_until(is_cancelled, NULL);
+    spawn_sleeper(&workers[thread]);
     end(thread, &workers[thread]);
+    end_sleeper(thread, &workers[thread]);
+}
+
+/* A thread without a loop spawns a sleeper, while a leftover is there; then that ends. */
+static void sleeping_outsider(unsigned thread)
+{
+    spawn_sleeper(NULL);
+    end(thread, &workers[thread]);
+    end_sleeper(thread, &workers[thread]);
 }
 
 /* A thread without a loop spawns; the task ends on a loop. */
@@ -255,5 +273,8 @@ MODEL_TEST(pool_late) = {
 MODEL_TEST(pool_sleeper) = {.threads = {supervisor, main_worker, sleeping_worker},
                             .setup = reset_with_other,
                             .check = check};
+MODEL_TEST(pool_outside_sleeper) = {.threads = {supervisor, main_worker, sleeping_outsider},
+                                    .setup = reset_with_other,
+                                    .check = check};
 MODEL_TEST(pool_outsider) = {
     .threads = {supervisor, main_worker, outsider}, .setup = reset, .check = check};
