@@ -130,8 +130,3 @@ bool roti_idle_wake(struct roti_idle *idle, unsigned index)
     roti_spin_unlock(&idle->lock);
     return picked;
 }
-
-unsigned roti_idle_sleeping(const struct roti_idle *idle)
-{
-    return sleeping_of(idle_counts(idle));
-}

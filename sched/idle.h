@@ -55,9 +55,6 @@ void roti_idle_sleep(struct roti_idle *idle, unsigned index);
 /* Takes the announcement back. True: a waker had picked this loop, which is a searcher now. */
 bool roti_idle_wake(struct roti_idle *idle, unsigned index);
 
-/* Loops asleep. A hint. */
-unsigned roti_idle_sleeping(const struct roti_idle *idle);
-
 #ifdef __cplusplus
 }
 #endif

@@ -5,7 +5,7 @@
  * Problem.    Callbacks and pinned tasks keep asyncio's order; unpinned tasks may be anywhere;
  *             new events must not wait behind a long queue; and a loop that sleeps must have
  *             been sure that there was nothing.
- * Design.     A turn runs the local queue as it stood, then up to a budget of the ready ring.
+ * Design.     A turn runs the local queue as it stood, then the ready ring, each within a budget.
  *             Between steps it polls without blocking when ROTI_POLL_STEPS steps or ROTI_POLL_NS
  *             have passed. With nothing left it searches the other loops, oldest first, and with
  *             nothing found it parks by the protocol of sched/idle.h and sched/inbox.h.
