@@ -100,6 +100,13 @@ bool roti_idle_search_begin(struct roti_idle *idle)
     return may;
 }
 
+void roti_idle_search_join(struct roti_idle *idle)
+{
+    roti_spin_lock(&idle->lock);
+    idle_change(idle, 1, 0);
+    roti_spin_unlock(&idle->lock);
+}
+
 bool roti_idle_search_end(struct roti_idle *idle, bool found)
 {
     roti_spin_lock(&idle->lock);

@@ -45,6 +45,9 @@ int roti_idle_pick(struct roti_idle *idle);
 /* May this loop search? False when half of those awake do so already. */
 bool roti_idle_search_begin(struct roti_idle *idle);
 
+/* Makes this loop a searcher, however many there are: it has seen work. */
+void roti_idle_search_join(struct roti_idle *idle);
+
 /* The search has found work (`found`) or is given up. True: this was the last searcher and it found
  * work, so one more must be woken, by roti_idle_pick(). */
 bool roti_idle_search_end(struct roti_idle *idle, bool found);

@@ -358,7 +358,11 @@ static void sleep_in_poll(struct roti_worker *worker)
         roti_count(worker, wakes_received, 1);
 }
 
-/* The park protocol: announce, look again at everything, sleep, take the announcement back. */
+/*
+ * The park protocol: announce, look again at everything, sleep, take the announcement back. A loop
+ * that sees work here while others search takes it, whatever the cap on searchers says: to turn in
+ * vain until a preempted searcher goes on would cost more.
+ */
 static void park(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
@@ -369,10 +373,17 @@ static void park(struct roti_worker *worker)
         /* [D2] The announcement comes before every look below. Pairs with [D1] of a pusher. */
         roti_dekker_heavy();
     }
-    if (!(shared && any_work(worker)) && roti_inbox_park(&worker->inbox))
+    bool work = shared && any_work(worker);
+    if (!work && roti_inbox_park(&worker->inbox))
         sleep_in_poll(worker);
-    if (shared && roti_idle_wake(&pool->idle, worker->index))
+    if (!shared)
+        return;
+    if (roti_idle_wake(&pool->idle, worker->index)) {
         worker->searching = true; /* on the waker's account */
+    } else if (work && !has_own_work(worker)) {
+        roti_idle_search_join(&pool->idle);
+        worker->searching = true;
+    }
 }
 
 /* ---- The turn ----------------------------------------------------------------------------------
