@@ -11,6 +11,8 @@
  *             again. With the first failure for want of a descriptor the longest waiting client is
  *             turned away, by means of the one number that the acceptor has kept in reserve: it
  *             learns at once that the server is full. The others are served when the pause is over.
+ *             accept(2) takes what it needs before it looks whether anybody is there, so it fails
+ *             with nobody waiting too: that is no failure, and the acceptor waits as ever.
  * Rejected.   Turning everybody away: as long as descriptors are short that is a busy loop too, run
  *             by the clients.
  */
@@ -21,6 +23,7 @@
 #include "net/stream_impl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <rota/timeout.h>
 
 #define ACCEPT_BURST_MAX 64
@@ -88,6 +91,16 @@ static bool is_of_connection(int error)
     }
 }
 
+/* Whether somebody waits to be accepted, or the listener itself has an error to tell. */
+static bool is_awaited(struct roti_io *io)
+{
+    if (roti_io_enter(io) < 0)
+        return false;
+    int events = roti_sys_poll(io->fd, POLLIN);
+    roti_io_leave(io);
+    return events != 0;
+}
+
 /* ---- Accepting ------------------------------------------------------------------------------- */
 
 /* Asks the kernel, whatever the poller has said so far: it may not have come to that yet. */
@@ -120,7 +133,7 @@ static int accept_one(struct roti_listener *listener,
     int fd = call(listener->io, &addr, &size);
     if (fd < 0) {
         roti_server_dismiss(server);
-        return fd;
+        return is_awaited(listener->io) ? fd : -EAGAIN;
     }
     struct roti_peer peer = roti_peer_of(&addr, size);
     bool here = server->opts.accept != ROTA_ACCEPT_HANDOVER;

@@ -350,6 +350,39 @@ TEST_P(Accept, TheLimitOfDescriptorsIsSurvived)
     EXPECT_EQ(-EMFILE, reports.list[0].error);
 }
 
+/* accept(2) asks for a number before it looks whether anybody waits: that alone is no failure. */
+TEST_P(Accept, NoDescriptorAndNobodyWaitingIsNoFailure)
+{
+    Reports reports;
+    rota_run_opts run_opts{};
+    run_opts.exception_handler = Reports::collect;
+    run_opts.exception_arg = &reports;
+    rlimit before{};
+    ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
+    EXPECT_EQ(0, run(
+                     [&] {
+                         Server server;
+                         EXPECT_EQ("x", call(server.addr(), "x"));
+                         EXPECT_TRUE(has_clients(server, 0));
+                         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                         int last = dup(0);
+                         close(last);
+                         rlimit low = before;
+                         low.rlim_cur = static_cast<rlim_t>(last) + 1;
+                         EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &low));
+                         const rota_addr &addr = server.addr();
+                         EXPECT_EQ(0, connect(fd, &addr.sockaddr.any, addr.size));
+                         EXPECT_TRUE(has_clients(server, 1));
+                         EXPECT_EQ(0, rota_sleep(30 * ROTA_MS));
+                         EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
+                         close(fd);
+                         return 0;
+                     },
+                     run_opts));
+    EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
+    EXPECT_EQ(0U, reports.count());
+}
+
 TEST_P(Accept, AFailureOfOneConnectionIsNotTheServers)
 {
     streams::Breaker breaker(ROTI_SYSCALL_accept4);
