@@ -7,6 +7,7 @@
  */
 #include "loop/loop_impl.h"
 #include "sched/base/alloc.h"
+#include "sched/fork.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -116,7 +117,7 @@ ssize_t rota_dump_tasks(FILE *stream)
     if (stream == NULL)
         return -EINVAL;
     if (runtime == NULL)
-        return ROTA_ENOLOOP;
+        return roti_fork_no_loop();
     /* Some room for tasks that are spawned between the two calls. */
     size_t size = (size_t)rota_runtime_tasks(runtime, NULL, 0) + 64;
     struct rota_task_entry *entries = roti_alloc(size * sizeof *entries);

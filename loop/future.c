@@ -22,6 +22,7 @@
 #include "loop/loop_impl.h"
 #include "sched/base/alloc.h"
 #include "sched/base/spin.h"
+#include "sched/fork.h"
 #include "sched/wait.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ int rota_future_create(struct rota_future **ret_future, const struct rota_future
     if (ret_future == NULL)
         return -EINVAL;
     if (loop == NULL)
-        return ROTA_ENOLOOP;
+        return roti_fork_no_loop();
     struct rota_future *future = roti_zalloc(sizeof *future);
     if (future == NULL)
         return -ENOMEM;
@@ -281,7 +282,7 @@ int rota_future_await(struct rota_future *future, void **ret_value)
     if (future == NULL)
         return -EINVAL;
     if (loop == NULL)
-        return ROTA_ENOLOOP;
+        return roti_fork_no_loop();
     if (loop->runtime != future->loop->runtime)
         return ROTA_EOTHERRUNTIME;
     struct roti_wait wait;
@@ -331,6 +332,8 @@ int rota_future_wait(struct rota_future *future, int64_t timeout_ns, void **ret_
         return -EINVAL;
     if (roti_loop_current() != NULL)
         return ROTA_ESTATE;
+    if (roti_fork_is_child())
+        return ROTA_EFORKED;
     struct roti_wait wait;
     struct roti_thread_waiter waiter;
     roti_thread_wait_init(&wait, &waiter, ROTI_WAIT_FUTURE, future);
@@ -374,7 +377,7 @@ int rota_future_add_done_callback(struct rota_future *future, rota_future_fn fn,
     if (future == NULL || fn == NULL)
         return -EINVAL;
     if (loop == NULL)
-        return ROTA_ENOLOOP;
+        return roti_fork_no_loop();
     struct roti_handle_node *node = roti_handle_reserve(run_callback, NULL, context);
     if (node == NULL)
         return -ENOMEM;

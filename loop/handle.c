@@ -20,6 +20,7 @@
 
 #include "loop/loop_impl.h"
 #include "loop/handle_node.h"
+#include "sched/fork.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -238,7 +239,7 @@ static int choose_loop(struct rota_loop **loop, struct rota_loop *current, rota_
     if (*loop == NULL)
         *loop = current;
     if (*loop == NULL)
-        return ROTA_ENOLOOP;
+        return roti_fork_no_loop();
     /* [HN15] relaxed: as [HN14]. */
     if (roti_load(HN15, relaxed, &(*loop)->closed))
         return ROTA_ECLOSED;

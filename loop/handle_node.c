@@ -10,10 +10,12 @@
 
 #include "loop/loop_impl.h"
 #include "sched/base/thread.h"
+#include "sched/fork.h"
 #include "sched/wait.h"
 
 #include <assert.h>
 #include <pthread.h>
+#include <rota/error.h>
 
 static_assert(sizeof(struct roti_handle_node) == 128, "two cache lines");
 static_assert(offsetof(struct roti_handle_node, timer) == 64, "a callback without delay needs one");
@@ -101,11 +103,20 @@ static void wake_awaiting(const struct roti_handle_node *node)
     roti_wait_wake_all(&woken);
 }
 
+void roti_handle_forget(void)
+{
+    roti_slots_forget(&roti_handle_slots);
+    roti_spin_unlock(&awaited_lock);
+    roti_list_init(&awaited);
+}
+
 int roti_handle_await_end(struct roti_handle_node *node, uint64_t generation)
 {
     struct roti_wait wait;
     struct roti_thread_waiter waiter;
     bool in_task = roti_worker_in_task();
+    if (!in_task && roti_fork_is_child())
+        return ROTA_EFORKED;
     if (in_task)
         roti_wait_init(&wait, ROTI_WAIT_HANDLE, node, 0);
     else

@@ -20,8 +20,12 @@ struct roti_handle_node *roti_handle_new(struct rota_loop *current, rota_callbac
  * thread's cache. The node is in no queue and no wheel. May run the release functions of values. */
 void roti_handle_free(struct roti_handle_node *node);
 
+/* In the child of a fork: forgets all nodes, and who waits for one. */
+void roti_handle_forget(void);
+
 /* Waits until the life `generation` is over: 0. Cancellation of the waiting task stays pending
- * meanwhile. In a task, or on a thread that runs no loop. */
+ * meanwhile. In a task, or on a thread that runs no loop; ROTA_EFORKED in the child of a fork,
+ * where nobody runs the callback any more. */
 int roti_handle_await_end(struct roti_handle_node *node, uint64_t generation);
 
 /* Whether somebody holds a token of the node's present life. */

@@ -120,6 +120,13 @@ void roti_loop_close(struct rota_loop *loop)
     roti_handle_close(loop);
 }
 
+void roti_loop_abandon(struct rota_loop *loop)
+{
+    /* [LP8] relaxed: there is one thread. */
+    roti_store(LP8, relaxed, &loop->closed, true);
+    roti_poller_abandon(&loop->poller);
+}
+
 struct rota_loop *rota_loop_ref(struct rota_loop *loop)
 {
     /* [LP3] relaxed: the caller has a reference. */

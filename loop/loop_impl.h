@@ -58,6 +58,9 @@ int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, 
 /* Nothing is scheduled there any more. On the loop's thread, after its last turn. */
 void roti_loop_close(struct rota_loop *loop);
 
+/* In the child of a fork: the loop is closed, and has nothing in common with the parent's. */
+void roti_loop_abandon(struct rota_loop *loop);
+
 /* Tells the loop's exception handler, or the runtime's, or the default. `info->loop` chooses. */
 void roti_loop_report(const struct rota_error_info *info);
 

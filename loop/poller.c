@@ -17,6 +17,11 @@ void roti_poller_done(struct roti_poller *poller)
     roti_lent_drain(&poller->lent);
 }
 
+void roti_poller_abandon(struct roti_poller *poller)
+{
+    poller->ops->done(poller);
+}
+
 unsigned roti_poller_wait(struct roti_poller *poller, int64_t timeout_ns)
 {
     if (timeout_ns > ROTI_POLLER_TIMEOUT_MAX_NS)

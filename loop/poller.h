@@ -106,6 +106,10 @@ extern "C" {
 /* 0, -EMFILE, -ENFILE or -ENOMEM: nothing is left then. */
 int roti_poller_init(struct roti_poller *poller);
 
+/* In the child of a fork: closes the child's copies of its own descriptors, or what is deregistered
+ * and woken here would be so for the parent. The memory is as another thread left it, and stays. */
+void roti_poller_abandon(struct roti_poller *poller);
+
 /* Ends it. Descriptors that are still registered may only be closed afterwards. */
 void roti_poller_done(struct roti_poller *poller);
 

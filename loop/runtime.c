@@ -166,16 +166,21 @@ static int run_all(struct run *run, rota_task_fn fn, void *arg, bool signals)
     return interrupted && status == -ECANCELED ? ROTA_EINTERRUPT : status;
 }
 
-/* In the child of a fork: the slots of this layer are as other threads left them. */
-static void forget_slots(void)
+/* In the child of a fork: the slots of this layer are as other threads left them, and its loops are
+ * the parent's. */
+static void forget_parent(struct roti_pool *pool)
 {
-    roti_slots_forget(&roti_handle_slots);
+    struct rota_runtime *runtime = roti_container_of(pool, struct rota_runtime, pool);
+    roti_handle_forget();
     roti_io_forget();
+    for (unsigned i = 0; i < runtime->loop_count; i++)
+        roti_loop_abandon(runtime->loops[i]);
+    (void)roti_stop_done(runtime->stop);
 }
 
 static void watch_forks(void)
 {
-    roti_fork_on_child(forget_slots);
+    roti_fork_on_child(forget_parent);
 }
 
 int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)

@@ -54,7 +54,8 @@ int roti_stop_init(struct roti_stop *stop, struct rota_runtime *runtime, rota_ta
 /* The body of the first task: starts the reader of signals, then runs the user's function. */
 int roti_stop_main(void *stop);
 
-/* Restores dispositions and closes. True if a signal has cancelled the first task. */
+/* Restores dispositions and closes; the child of a fork does so too. True if a signal has cancelled
+ * the first task. */
 bool roti_stop_done(struct roti_stop *stop);
 
 /* The graceful stop. */

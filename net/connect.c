@@ -8,6 +8,7 @@
 #include "loop/loop_impl.h"
 #include "net/socket.h"
 #include "sched/base/alloc.h"
+#include "sched/fork.h"
 
 #include <errno.h>
 #include <rota/timeout.h>
@@ -31,7 +32,7 @@ int rota_stream_from_fd(struct rota_stream **ret_stream, int fd,
     if (ret_stream == NULL)
         return -EINVAL;
     if (roti_loop_current() == NULL)
-        return ROTA_ENOLOOP;
+        return roti_fork_no_loop();
     int r = roti_socket_check_stream(fd);
     if (r == 0)
         r = roti_sys_getpeername(fd, &peer, &size);

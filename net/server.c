@@ -9,6 +9,7 @@
 #include "net/stream_impl.h"
 #include "sched/base/alloc.h"
 #include "sched/base/assert.h"
+#include "sched/fork.h"
 
 #include <errno.h>
 #include <string.h>
@@ -190,7 +191,7 @@ int rota_server_create(struct rota_server **ret_server, const struct rota_addr *
     if (filled.accept == ROTA_ACCEPT_REUSEPORT && addr->sockaddr.any.sa_family == AF_UNIX)
         return -EINVAL;
     if (roti_loop_current() == NULL)
-        return ROTA_ENOLOOP;
+        return roti_fork_no_loop();
     int r = make(&server, addr, &filled);
     if (r < 0)
         return r;

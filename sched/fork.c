@@ -7,67 +7,111 @@
 #include "sched/base/assert.h"
 #include "sched/base/atomic.h"
 #include "sched/base/thread.h"
+#include "sched/overflow.h"
+#include "sched/pool.h"
 #include "sched/registry.h"
 #include "sched/stack.h"
 
 #include <pthread.h>
+#include <rota/error.h>
 
 #define FORGET_MAX 8
 
 static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
 static int handlers_error;
-static _Atomic(uint32_t) runtime_count; /* runtimes that run in this process */
 static _Atomic(bool) is_child;
-static void (*_Atomic forget_fns[FORGET_MAX])(void);
-static _Atomic(uint32_t) forget_count;
+
+/* A fork is made with the mutex held, so that the child finds the lists whole. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct roti_list pools = {&pools, &pools};              /* that run in this process */
+static void (*forget_fns[FORGET_MAX])(struct roti_pool *pool); /* of the layers above */
+static unsigned forget_count;
+
+/* ---- The child ---------------------------------------------------------------------------------
+ */
 
 /* In the child, on its only thread. */
 static void forget_all(void)
 {
-    /* [FK1] to [FK5] relaxed: there is one thread. */
-    if (roti_load(FK1, relaxed, &runtime_count) == 0)
+    if (roti_list_empty(&pools))
         return;
     struct roti_thread *thread = roti_thread_self();
     thread->worker = NULL;
     thread->context = &thread->top;
+    thread->handles = (struct roti_slots_cache){0};
     roti_task_slots_forget();
     roti_stack_pool_forked();
-    for (uint32_t i = 0; i < roti_load(FK2, relaxed, &forget_count); i++)
-        roti_load(FK3, relaxed, &forget_fns[i])();
-    roti_store(FK4, relaxed, &runtime_count, 0);
-    roti_store(FK5, relaxed, &is_child, true);
+    roti_overflow_forked();
+    struct roti_list *node;
+    while ((node = roti_list_pop_front(&pools)) != NULL) {
+        struct roti_pool *pool = roti_container_of(node, struct roti_pool, fork_node);
+        roti_pool_abandon(pool);
+        for (unsigned i = 0; i < forget_count; i++)
+            forget_fns[i](pool);
+    }
+    /* [FK1] relaxed: there is one thread. */
+    roti_store(FK1, relaxed, &is_child, true);
 }
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&mutex);
+}
+
+static void after_fork_in_child(void)
+{
+    forget_all();
+    pthread_mutex_unlock(&mutex);
+}
+
+/* ---- Whoever runs loops ------------------------------------------------------------------------
+ */
 
 static void install_handlers(void)
 {
-    handlers_error = pthread_atfork(NULL, NULL, forget_all);
+    handlers_error = pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
-int roti_fork_watch(void)
+int roti_fork_watch(struct roti_pool *pool)
 {
     pthread_once(&handlers_once, install_handlers);
     if (handlers_error != 0)
         return -handlers_error;
-    /* [FK6] to [FK9] relaxed: read by the child of a fork only, which is ordered by the fork. */
-    roti_fetch_add(FK6, relaxed, &runtime_count, 1);
-    roti_store(FK7, relaxed, &is_child, false);
+    pthread_mutex_lock(&mutex);
+    roti_list_push_back(&pools, &pool->fork_node);
+    pthread_mutex_unlock(&mutex);
+    /* [FK2] relaxed: [FK3] may come before or after. */
+    roti_store(FK2, relaxed, &is_child, false);
     return 0;
 }
 
-void roti_fork_unwatch(void)
+void roti_fork_unwatch(struct roti_pool *pool)
 {
-    roti_fetch_sub(FK8, relaxed, &runtime_count, 1);
+    pthread_mutex_lock(&mutex);
+    roti_list_remove(&pool->fork_node);
+    pthread_mutex_unlock(&mutex);
 }
 
 bool roti_fork_is_child(void)
 {
-    return roti_load(FK9, relaxed, &is_child);
+    /* [FK3] relaxed: set by the fork, before there was a second thread. */
+    return roti_load(FK3, relaxed, &is_child);
 }
 
-void roti_fork_on_child(void (*forget)(void))
+int roti_fork_no_loop(void)
 {
-    /* [FK10], [FK11] relaxed: as [FK6]. */
-    uint32_t index = roti_fetch_add(FK10, relaxed, &forget_count, 1);
-    ROTI_ASSERT(index < FORGET_MAX);
-    roti_store(FK11, relaxed, &forget_fns[index], forget);
+    return roti_fork_is_child() ? ROTA_EFORKED : ROTA_ENOLOOP;
+}
+
+void roti_fork_on_child(void (*forget)(struct roti_pool *pool))
+{
+    pthread_mutex_lock(&mutex);
+    ROTI_ASSERT(forget_count < FORGET_MAX);
+    forget_fns[forget_count++] = forget;
+    pthread_mutex_unlock(&mutex);
 }

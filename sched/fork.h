@@ -2,29 +2,44 @@
 /*
  * fork.h - what happens to a process that is forked while loops run.
  *
- * The child has one thread, and locks, queues and stacks as other threads left them in the middle
- * of something. None of it can be trusted, so the child forgets all of it, leaving the memory where
- * it is: it may rota_run() anew, and every other call fails.
+ * Problem.  The child has one thread, and locks, queues and stacks as other threads left them in
+ *           the middle of something. And what it has of the kernel is the parent's too: a child
+ *           that deregistered a descriptor would do so for its parent, and a wake or a signal's
+ *           byte that it wrote would reach the parent's loops.
+ * Design.   The child forgets all of it before fork() returns there, leaving the memory where it
+ *           is: slots and stacks count as never taken, pools as stopped, loops as closed, and the
+ *           descriptors that loops have for themselves are closed in the child. It may rota_run()
+ *           anew. Every other call that would schedule something or wait fails: with ROTA_EFORKED
+ *           where it needs the runtime it is called from, with ROTA_ECLOSED where it is given one
+ *           of the parent's loops.
+ * Rejected. A check in every call: the hot ones would pay for it, and the kernel's objects would
+ *           still be shared.
  */
 #ifndef ROTI_FORK_H
 #define ROTI_FORK_H
 
 #include <stdbool.h>
 
+struct roti_pool;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* A runtime begins (ends) in this process. 0 or -ENOMEM. */
-int roti_fork_watch(void);
-void roti_fork_unwatch(void);
+/* A pool begins (ends) to run in this process. 0 or -ENOMEM. */
+int roti_fork_watch(struct roti_pool *pool);
+void roti_fork_unwatch(struct roti_pool *pool);
 
 /* Whether this is the child of a fork made while loops ran, and no runtime was started since. */
 bool roti_fork_is_child(void);
 
-/* Adds a function that the child calls before anything else: a layer above forgets its own. At most
- * eight, each once. */
-void roti_fork_on_child(void (*forget)(void));
+/* What a call answers that needs a running loop, where there is none: ROTA_EFORKED in such a child,
+ * else ROTA_ENOLOOP. */
+int roti_fork_no_loop(void);
+
+/* Adds a function that the child calls for each pool that ran, before anything else: a layer above
+ * forgets its own. At most eight, each once. */
+void roti_fork_on_child(void (*forget)(struct roti_pool *pool));
 
 #ifdef __cplusplus
 }

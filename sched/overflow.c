@@ -171,6 +171,12 @@ int roti_overflow_install_thread(struct roti_overflow_thread *thread)
     return 0;
 }
 
+void roti_overflow_forked(void)
+{
+    pthread_mutex_init(&install_lock, NULL);
+    thread_count = 0;
+}
+
 void roti_overflow_remove_thread(struct roti_overflow_thread *thread)
 {
     pthread_mutex_lock(&install_lock);

@@ -41,6 +41,9 @@ int roti_overflow_install_thread(struct roti_overflow_thread *thread);
  * has put another in front of ours meanwhile, which then stays with ours behind it. */
 void roti_overflow_remove_thread(struct roti_overflow_thread *thread);
 
+/* In the child of a fork: no thread has one any more. */
+void roti_overflow_forked(void);
+
 #ifdef __cplusplus
 }
 #endif

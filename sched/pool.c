@@ -301,6 +301,18 @@ static void stop_threads(struct roti_pool *pool, unsigned started)
         close_queues(pool->workers[i]);
 }
 
+void roti_pool_abandon(struct roti_pool *pool)
+{
+    struct roti_fifo left; /* what it held stays where it is */
+    roti_fifo_init(&left);
+    /* [PL24] relaxed: there is one thread. */
+    roti_store(PL24, relaxed, &pool->phase, ROTI_STOPPED_PHASE);
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        roti_inbox_close(&pool->workers[i]->inbox.posts, &left);
+        roti_inbox_close(&pool->workers[i]->inbox.tasks, &left);
+    }
+}
+
 /* Starts everything and runs worker 0 until the end. On the thread that has entered worker 0. */
 static int run_entered(struct roti_pool *pool)
 {
@@ -325,7 +337,7 @@ int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
     pool->shutdown_timeout_ns = shutdown_timeout_ns;
     roti_dekker_init();
     roti_overflow_set_describe(roti_task_describe);
-    int r = roti_fork_watch();
+    int r = roti_fork_watch(pool);
     if (r == 0)
         r = worker_enter(pool->workers[0]);
     if (r < 0)
@@ -339,6 +351,6 @@ int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
     rota_task_unref(pool->main_task);
     pool->main_task = NULL;
     worker_leave(pool->workers[0]);
-    roti_fork_unwatch();
+    roti_fork_unwatch(pool);
     return r;
 }

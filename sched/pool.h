@@ -64,9 +64,10 @@ struct roti_pool {
     int (*main_fn)(void *arg);
     void *main_arg;
     int64_t shutdown_timeout_ns;
-    int64_t drain_deadline_ns; /* worker 0 only; INT64_MAX: none */
-    uint64_t drained_spawns;   /* worker 0 only: tasks spawned before the last round of cancels */
-    size_t straggler_count;    /* tasks that outlived the deadline; their memory stays */
+    int64_t drain_deadline_ns;  /* worker 0 only; INT64_MAX: none */
+    uint64_t drained_spawns;    /* worker 0 only: tasks spawned before the last round of cancels */
+    size_t straggler_count;     /* tasks that outlived the deadline; their memory stays */
+    struct roti_list fork_node; /* for sched/fork.c */
 };
 
 #ifdef __cplusplus
@@ -85,6 +86,9 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
  */
 int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
                   int64_t shutdown_timeout_ns, int *ret_status);
+
+/* In the child of a fork: there are no threads, and nothing is taken in any more. */
+void roti_pool_abandon(struct roti_pool *pool);
 
 /* Frees what init allocated. After run, or instead of it. */
 void roti_pool_done(struct roti_pool *pool);

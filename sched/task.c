@@ -186,7 +186,7 @@ int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
     struct roti_spawn spawn = {
         .fn = fn, .arg = arg, .opts = opts, .spawned_at = __builtin_return_address(0)};
     if (worker == NULL)
-        return roti_fork_is_child() ? ROTA_EFORKED : ROTA_ENOLOOP;
+        return roti_fork_no_loop();
     return roti_task_spawn(worker->pool, worker, &spawn, ret_task);
 }
 

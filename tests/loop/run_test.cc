@@ -332,28 +332,4 @@ TEST_P(Run, DispositionsAreLeftAloneAndRestored)
     EXPECT_EQ(SIG_DFL, now.sa_handler);
 }
 
-/* ---- Fork ---- */
-
-/* B-M06, D35: the child has no running loop, refuses, and can run its own. */
-TEST_P(Run, TheChildOfAForkStartsAnew)
-{
-    if (support::emulated())
-        GTEST_SKIP() << "the emulator's children of fork cannot start threads";
-    EXPECT_EQ(0, run([] {
-                  pid_t child = fork();
-                  if (child == 0) {
-                      int r = rota_task_spawn(
-                          nullptr, [](void *) { return 0; }, nullptr, nullptr);
-                      bool refused = r == ROTA_EFORKED && rota_running_loop() == nullptr;
-                      r = loops::run(2, [] { return rota_sleep(ROTA_MS) == 0 ? 6 : -1; });
-                      _exit(refused && r == 6 ? 0 : 1);
-                  }
-                  int status = 0;
-                  EXPECT_EQ(child, waitpid(child, &status, 0));
-                  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-                  EXPECT_EQ(0, rota_yield());
-                  return 0;
-              }));
-}
-
 } // namespace

@@ -146,8 +146,9 @@ ROTA_API ROTA_SUSPENDS int rota_future_await(struct rota_future *future, void **
  *
  * Returns: as rota_future_result().
  * Errors: as rota_future_await(), and -ETIMEDOUT (still pending), ROTA_ESTATE (this thread runs a
- * loop, which must not block). Call from: any thread that runs no loop. Suspends: no, it blocks the
- * thread. Ownership: as rota_future_result(). Source: concurrent.futures.Future.result.
+ * loop, which must not block), ROTA_EFORKED. Call from: any thread that runs no loop. Suspends: no,
+ * it blocks the thread. Ownership: as rota_future_result().
+ * Source: concurrent.futures.Future.result.
  */
 ROTA_API int rota_future_wait(struct rota_future *future, int64_t timeout_ns, void **ret_value);
 

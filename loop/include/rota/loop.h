@@ -5,6 +5,10 @@
  * A callback runs on its loop's own thread and stack, never inside the call that scheduled it, in
  * the order of posting. It may not suspend: suspending calls answer ROTA_ENOTASK there.
  *
+ * In the child of a process that was forked while loops ran, those loops are closed: they answer
+ * ROTA_ECLOSED. What needs a running loop answers ROTA_EFORKED there instead of ROTA_ENOLOOP, and
+ * so does what would block the thread, until the child has called rota_run().
+ *
  * Handles are tokens owned by the caller, or NULL where nobody will ask. The runtime writes to a
  * token only during a call that is given it, so it may be discarded at any time.
  */

@@ -78,8 +78,8 @@ NEVER(int roti_task_spawn(struct roti_pool *spawned, struct roti_worker *worker,
 NEVER(int rota_task_status(const struct rota_task *task, int *ret_status))
 NEVER(void rota_task_unref(struct rota_task *task))
 NEVER(void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size))
-NEVER(int roti_fork_watch(void))
-NEVER(void roti_fork_unwatch(void))
+NEVER(int roti_fork_watch(struct roti_pool *watched))
+NEVER(void roti_fork_unwatch(struct roti_pool *watched))
 #pragma GCC diagnostic pop
 /* clang-format on */
 
