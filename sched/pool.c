@@ -217,14 +217,15 @@ static void *worker_thread(void *arg)
     return NULL;
 }
 
-/* Blocks every signal that is not raised by a fault of the thread itself. */
+/* Blocks every signal, so that the program's handlers run on its own threads, but those that a
+ * fault of the thread raises, and a profiler's, which asks whichever thread uses the CPU. */
 static void block_signals(sigset_t *ret_old)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
     sigset_t all;
     sigfillset(&all);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&all, faults[i]);
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        sigdelset(&all, open[i]);
     pthread_sigmask(SIG_SETMASK, &all, ret_old);
 }
 

@@ -260,6 +260,30 @@ TEST_P(Run, AFailureAfterTheEndIsReported)
 
 /* ---- Signals ---- */
 
+/* A program's handlers run on its own threads; a profiler sees all that use the CPU. */
+TEST_P(Run, LoopsBlockSignalsButFaultsAndAProfilers)
+{
+    static std::atomic<unsigned> as_expected;
+    auto look = [](void *) {
+        sigset_t mask;
+        bool own = rota_loop_index(rota_running_loop()) == 0;
+        pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+        if (sigismember(&mask, SIGSEGV) == 0 && sigismember(&mask, SIGPROF) == 0 &&
+            sigismember(&mask, SIGTERM) == (own ? 0 : 1))
+            as_expected++;
+        return 0;
+    };
+    as_expected = 0;
+    EXPECT_EQ(0, run([=] {
+                  rota_runtime *runtime = rota_running_runtime();
+                  for (unsigned i = 0; i < GetParam(); i++)
+                      EXPECT_EQ(0, rota_call_soon_threadsafe(rota_runtime_loop(runtime, i), nullptr,
+                                                             look, nullptr, nullptr));
+                  EXPECT_TRUE(eventually([=] { return as_expected == GetParam(); }));
+                  return 0;
+              }));
+}
+
 /* SIGINT cancels the first task; also while loop 0 is blocked by a task that does not suspend. */
 TEST_P(Run, InterruptCancelsTheFirstTask)
 {

@@ -25,7 +25,7 @@ namespace support {
 
 namespace {
 
-constexpr int ask_signal = SIGSTKFLT; /* sent by no kernel, used by nobody */
+constexpr int ask_signal = SIGPROF; /* as a profiler, which loops' threads answer too */
 constexpr int depth_max = 48;
 
 void *answer[depth_max];
