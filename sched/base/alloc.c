@@ -11,7 +11,6 @@
 
 /* Present when the program links jemalloc, NULL otherwise. The library itself never links it. */
 extern void *mallocx(size_t size, int flags) __attribute__((weak));
-extern void *rallocx(void *pointer, size_t size, int flags) __attribute__((weak));
 extern void sdallocx(void *pointer, size_t size, int flags) __attribute__((weak));
 
 #define MALLOCX_ZERO_FLAG 0x40 /* MALLOCX_ZERO of jemalloc's documented interface */
@@ -41,18 +40,18 @@ void roti_alloc_set_balance_hook(balance_fn changed)
     roti_store(A3, release, &balance_hook, changed);
 }
 
-static void report_change(size_t released, size_t obtained)
+static void report_change(ptrdiff_t change)
 {
     /* [A4] acquire: pairs with [A3], so that what the hook writes was made before. */
     balance_fn changed = roti_load(A4, acquire, &balance_hook);
     if (__builtin_expect(changed != NULL, 0))
-        changed((ptrdiff_t)obtained - (ptrdiff_t)released);
+        changed(change);
 }
 
-/* All three or none: a block must go back to the allocator that it came from. */
+/* Both or none: a block must go back to the allocator that it came from. */
 static bool has_jemalloc(void)
 {
-    return mallocx != NULL && rallocx != NULL && sdallocx != NULL;
+    return mallocx != NULL && sdallocx != NULL;
 }
 
 /* No allocator agrees with another about empty blocks; here each is one byte, and not NULL. */
@@ -67,7 +66,7 @@ void *roti_alloc(size_t size)
         return NULL;
     void *pointer = has_jemalloc() ? mallocx(at_least_one(size), 0) : malloc(at_least_one(size));
     if (pointer != NULL)
-        report_change(0, size);
+        report_change((ptrdiff_t)size);
     return pointer;
 }
 
@@ -78,28 +77,15 @@ void *roti_zalloc(size_t size)
     void *pointer = has_jemalloc() ? mallocx(at_least_one(size), MALLOCX_ZERO_FLAG)
                                    : calloc(1, at_least_one(size));
     if (pointer != NULL)
-        report_change(0, size);
+        report_change((ptrdiff_t)size);
     return pointer;
-}
-
-void *roti_realloc(void *pointer, size_t old_size, size_t new_size)
-{
-    if (pointer == NULL)
-        return roti_alloc(new_size);
-    if (!roti_alloc_permitted(new_size))
-        return NULL;
-    void *moved = has_jemalloc() ? rallocx(pointer, at_least_one(new_size), 0)
-                                 : realloc(pointer, at_least_one(new_size));
-    if (moved != NULL)
-        report_change(old_size, new_size);
-    return moved;
 }
 
 void roti_free(void *pointer, size_t size)
 {
     if (pointer == NULL)
         return;
-    report_change(size, 0);
+    report_change(-(ptrdiff_t)size);
     if (has_jemalloc())
         sdallocx(pointer, at_least_one(size), 0);
     else

@@ -22,9 +22,6 @@ void *roti_alloc(size_t size);
 /* The same, zeroed. */
 void *roti_zalloc(size_t size);
 
-/* Grows or shrinks `pointer` (of `old_size` bytes, or NULL); on NULL the old block is intact. */
-void *roti_realloc(void *pointer, size_t old_size, size_t new_size);
-
 /* Returns a block; `size` is the size it was asked for. NULL is ignored. */
 void roti_free(void *pointer, size_t size);
 

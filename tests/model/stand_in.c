@@ -104,16 +104,6 @@ void roti_free(void *pointer, size_t size)
     model_fail("a pointer is freed that was never allocated");
 }
 
-void *roti_realloc(void *pointer, size_t old_size, size_t new_size)
-{
-    void *grown = roti_alloc(new_size);
-    if (grown == NULL || pointer == NULL)
-        return grown;
-    memcpy(grown, pointer, old_size < new_size ? old_size : new_size);
-    roti_free(pointer, old_size);
-    return grown;
-}
-
 void roti_alloc_set_hook(bool (*may_allocate)(size_t size))
 {
     allocation_hook = may_allocate;

@@ -3,7 +3,7 @@
  * guard_test.cc - guards below stacks, by either means, and their budget (H31).
  */
 #include "sched/guard.h"
-#include "sched/stack.h"
+#include "tests/sched/stacks.h"
 
 #include <gtest/gtest.h>
 
@@ -13,35 +13,10 @@
 
 namespace {
 
-constexpr size_t kib = 1024;
+using stacks::Cache;
+using stacks::kib;
 
-/* A cache that goes back to the pool, and the pool to the system. */
-struct Cache : roti_stack_cache {
-    Cache()
-    {
-        roti_stack_cache_init(this);
-    }
-    ~Cache()
-    {
-        roti_stack_cache_drain(this);
-    }
-    Cache(const Cache &) = delete;
-    Cache &operator=(const Cache &) = delete;
-};
-
-class Guard : public testing::Test {
-protected:
-    void SetUp() override
-    {
-        roti_stack_pool_drain();
-        ASSERT_EQ(roti_stack_live_count(), 0u);
-    }
-    void TearDown() override
-    {
-        EXPECT_EQ(roti_stack_live_count(), 0u);
-        roti_stack_pool_drain();
-    }
-};
+class Guard : public stacks::EmptyPool {};
 
 /* The byte below a stack kills; the test is the same for every kind of guard. */
 void touch_guard(enum roti_guard kind)

@@ -3,7 +3,7 @@
  * stack_test.cc - stacks: classes, caches, the pool, look-up, what is left behind (H31, H39, A12).
  */
 #include "sched/guard.h"
-#include "sched/stack.h"
+#include "tests/sched/stacks.h"
 #include "tests/support/support.h"
 
 #include <gtest/gtest.h>
@@ -20,36 +20,12 @@
 
 namespace {
 
-constexpr size_t kib = 1024;
+using stacks::Cache;
+using stacks::kib;
+
 constexpr size_t mib = 1024 * kib;
 
-/* A cache that goes back to the pool, and the pool to the system. */
-struct Cache : roti_stack_cache {
-    Cache()
-    {
-        roti_stack_cache_init(this);
-    }
-    ~Cache()
-    {
-        roti_stack_cache_drain(this);
-    }
-    Cache(const Cache &) = delete;
-    Cache &operator=(const Cache &) = delete;
-};
-
-class Stack : public testing::Test {
-protected:
-    void SetUp() override
-    {
-        roti_stack_pool_drain();
-        ASSERT_EQ(roti_stack_live_count(), 0u);
-    }
-    void TearDown() override
-    {
-        EXPECT_EQ(roti_stack_live_count(), 0u);
-        roti_stack_pool_drain();
-    }
-};
+class Stack : public stacks::EmptyPool {};
 
 size_t resident_pages(const roti_stack *stack)
 {
