@@ -36,6 +36,7 @@ THREAD_FILE = "sched/base/thread.c"
 HEAP_FILE = "sched/base/alloc.c"
 SWEEP_TABLE = "tests/sweep/table.h"
 CONCURRENCY_PAGE = "docs/concurrency.md"
+README_EXAMPLE = "docs/examples/01-echo.c"
 
 # Files that make system calls, and so may read errno. Everything else passes on what they return.
 ERRNO_FILES = {
@@ -331,6 +332,19 @@ def executable_stack(project):
     for file in project.files:
         if file.suffix == ".S" and ".note.GNU-stack" not in file.text:
             yield file, 1, "no .note.GNU-stack section: the stack would be executable"
+
+
+@rule
+def readme_example(project):
+    """The C program of README.md is the example that the tests run, without its first comments."""
+    readme, example = project.by_path.get("README.md"), project.by_path.get(README_EXAMPLE)
+    if readme is None or example is None:
+        return
+    block = re.search(r"^```c\n(.*?)^```$", readme.text, re.M | re.S)
+    if block is None:
+        yield readme, 1, f"does not show {README_EXAMPLE}"
+    elif block.group(1) != re.sub(r"\A(/\*.*?\*/\s*)+", "", example.text, flags=re.S):
+        yield readme, readme.line_of(block.start()), f"the program is not {README_EXAMPLE}"
 
 
 # ---- Who may include whom ------------------------------------------------------------------------

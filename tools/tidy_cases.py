@@ -38,6 +38,9 @@ CLEAN = {
     "tests/sweep/table.h": "#ifndef ROTI_TABLE_H\n#define ROTI_TABLE_H\n\nint rota_wait(void);\n\n"
                            "#endif\n",
     "docs/concurrency.md": "| R1 | R2 |\n| R3 | |\n",
+    "docs/examples/01-echo.c": "#include <rota/base.h>\n\nint main(void)\n{\n    return 0;\n}\n",
+    "README.md": "# it\n\n```c\n#include <rota/base.h>\n\nint main(void)\n{\n    return 0;\n}\n"
+                 "```\n\n```c\nshown\n```\n",
 }
 
 PUBLIC = "#ifndef ROTA_BAD_H\n#define ROTA_BAD_H\n\n{}\n#endif\n"
@@ -118,6 +121,8 @@ BAD_WHOLE = [
     ("file-comment", "tools/bad", "#!/bin/sh\ntrue\n"),
     ("file-comment", "net/CMakeLists.txt", "project(bad)\n"),
     ("function-length", "tools/bad.py", "def f():\n" + "    g()\n" * 71),
+    ("readme-example", "README.md", CLEAN["README.md"].replace("return 0", "return 1")),
+    ("readme-example", "README.md", "# it\n\n```cmake\nproject(it)\n```\n"),
 ]
 
 

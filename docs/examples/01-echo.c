@@ -3,9 +3,13 @@
  * 01-echo.c - an echo server on every core, which drains on SIGTERM.
  *
  * serve_forever returns when the server has stopped and its last client is gone. The reference that
- * rota_server_create() gives is left to the end of the run.
+ * rota_server_create() gives is left to the end of the run. SIGINT, as ^C sends it, closes the
+ * server and its clients at once; that is no failure to report, and the status says it as a shell
+ * and an interrupted asyncio do.
  */
 #include <rota/rota.h>
+#include <signal.h>
+#include <stdio.h>
 
 static int echo(struct rota_stream *stream, void *arg)
 {
@@ -30,5 +34,10 @@ static int serve(void *arg)
 
 int main(void)
 {
-    return rota_run(serve, "127.0.0.1:8080", NULL) < 0;
+    int r = rota_run(serve, "127.0.0.1:8080", NULL);
+    if (r == ROTA_EINTERRUPT)
+        return 128 + SIGINT;
+    if (r < 0)
+        fprintf(stderr, "echo: %s (%s)\n", rota_strerror(r), rota_error_name(r));
+    return r < 0;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""check_echo.py - runs the echo example, talks to it, and stops it.
+"""check_echo.py - runs the echo example, talks to it, and stops it: by SIGTERM and by SIGINT.
 
     check_echo.py <program> [<argument>...]
 
@@ -76,12 +76,39 @@ def talk(process):
     assert status == 0, f"it ended with {status}"
 
 
+def fail_on_a_busy_port(command):
+    """It says in one line what went wrong."""
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert result.returncode == 1, f"on a busy port it ended with {result.returncode}"
+    assert result.stderr == "echo: Address already in use (EADDRINUSE)\n", result.stderr
+
+
+def interrupt(process):
+    """SIGINT does not wait for clients, and is no failure to report."""
+    with connect(process) as connection:
+        exchange(connection, b"hello\n")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + signal.SIGINT, f"it ended with {process.returncode}"
+    assert errors == b"", errors
+
+
 def main():
     if not port_is_free():
         return 77
-    with subprocess.Popen(sys.argv[1:]) as process:
+    command = sys.argv[1:]
+    # Whoever starts this may ignore SIGINT, which a program inherits; what is handled it does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command) as process:
         try:
+            connect(process).close()
+            fail_on_a_busy_port(command)
             talk(process)
+        finally:
+            process.kill()
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            interrupt(process)
         finally:
             process.kill()
     return 0
