@@ -4,7 +4,7 @@
 
     check_headers.py --root <dir> <check> <command>...
 
-<check> is the name of a language standard (c17, c++20, c++23), by which every public header is
+<check> is the name of a language standard (c99, c++11 and later), by which every public header is
 compiled alone and twice over, as strictly as a user may ask for, or `names`, which looks at all
 macros and all file-scope identifiers that the headers define, or `symbols`: then the command is
 readelf and a static library, in which what the headers declare, and nothing else, must be visible.
@@ -50,7 +50,7 @@ def run(command, text=""):
 def compile_alone(root, standard, compiler):
     """Compiles each header as the only, and twice the same, include of a file."""
     failures = 0
-    suffix = ".c" if standard.startswith("c1") else ".cc"
+    suffix = ".cc" if "++" in standard else ".c"
     with tempfile.TemporaryDirectory() as directory:
         source = pathlib.Path(directory) / ("alone" + suffix)
         for header in public_headers(root):
@@ -170,8 +170,8 @@ def self_test():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=pathlib.Path, default=".")
-    parser.add_argument("check", choices=["c17", "c++20", "c++23", "names", "symbols",
-                                          "self-test"])
+    parser.add_argument("check", choices=["c99", "c17", "c++11", "c++20", "c++23", "names",
+                                          "symbols", "self-test"])
     parser.add_argument("command", nargs="*", default=["cc"])
     arguments = parser.parse_args()
     root = arguments.root.resolve()
