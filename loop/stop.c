@@ -144,7 +144,7 @@ bool roti_stop_done(struct roti_stop *stop)
     remove_handlers(stop);
     for (int i = 0; i < 2; i++)
         if (stop->sockets[i] >= 0)
-            close(stop->sockets[i]);
+            roti_sys_close(stop->sockets[i]);
     /* [SG7] relaxed: every thread of the run has been joined. */
     return roti_load(SG7, relaxed, &stop->interrupted);
 }

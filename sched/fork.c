@@ -35,10 +35,6 @@ static void forget_all(void)
 {
     if (roti_list_empty(&pools))
         return;
-    struct roti_thread *thread = roti_thread_self();
-    thread->worker = NULL;
-    thread->context = &thread->top;
-    thread->handles = (struct roti_slots_cache){0};
     roti_task_slots_forget();
     roti_stack_pool_forked();
     roti_overflow_forked();
@@ -49,6 +45,10 @@ static void forget_all(void)
         for (unsigned i = 0; i < forget_count; i++)
             forget_fns[i](pool);
     }
+    struct roti_thread *thread = roti_thread_self();
+    thread->worker = NULL;
+    thread->context = &thread->top;
+    thread->handles = (struct roti_slots_cache){0};
     /* [FK1] relaxed: there is one thread. */
     roti_store(FK1, relaxed, &is_child, true);
 }

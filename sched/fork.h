@@ -7,11 +7,12 @@
  *           that deregistered a descriptor would do so for its parent, and a wake or a signal's
  *           byte that it wrote would reach the parent's loops.
  * Design.   The child forgets all of it before fork() returns there, leaving the memory where it
- *           is: slots and stacks count as never taken, pools as stopped, loops as closed, and the
- *           descriptors that loops have for themselves are closed in the child. It may rota_run()
- *           anew. Every other call that would schedule something or wait fails: with ROTA_EFORKED
- *           where it needs the runtime it is called from, with ROTA_ECLOSED where it is given one
- *           of the parent's loops.
+ *           is: slots and stacks count as never taken, pools as stopped, loops as closed. The
+ *           descriptors that loops have for themselves are closed in the child, and its signals
+ *           are blocked as they were for whoever called rota_run(). It may rota_run() anew. Every
+ *           other call that would schedule something or wait fails: with ROTA_EFORKED where it
+ *           needs the runtime it is called from, with ROTA_ECLOSED where it is given one of the
+ *           parent's loops.
  * Rejected. A check in every call: the hot ones would pay for it, and the kernel's objects would
  *           still be shared.
  */

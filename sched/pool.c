@@ -219,14 +219,14 @@ static void *worker_thread(void *arg)
 
 /* Blocks every signal, so that the program's handlers run on its own threads, but those that a
  * fault of the thread raises, and a profiler's, which asks whichever thread uses the CPU. */
-static void block_signals(sigset_t *ret_old)
+static void block_signals(sigset_t *ret_before)
 {
     static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
     sigset_t all;
     sigfillset(&all);
     for (size_t i = 0; i < sizeof open / sizeof *open; i++)
         sigdelset(&all, open[i]);
-    pthread_sigmask(SIG_SETMASK, &all, ret_old);
+    pthread_sigmask(SIG_SETMASK, &all, ret_before);
 }
 
 /* One worker's thread. 0, -EAGAIN, or -ENOMEM where a test has memory fail. */
@@ -241,13 +241,12 @@ static int start_thread(struct roti_worker *worker)
  * counts the threads to join, worker 0 as one. */
 static int start_threads(struct roti_pool *pool, unsigned *ret_started)
 {
-    sigset_t old;
     unsigned started = 1;
     int r = 0;
-    block_signals(&old);
+    block_signals(&pool->signals_before);
     while (started < pool->worker_count && (r = start_thread(pool->workers[started])) == 0)
         started++;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_sigmask(SIG_SETMASK, &pool->signals_before, NULL);
     for (unsigned i = 1; i < started; i++)
         while (sem_wait(&pool->entered) != 0)
             ; /* interrupted by a signal */
@@ -304,7 +303,10 @@ static void stop_threads(struct roti_pool *pool, unsigned started)
 
 void roti_pool_abandon(struct roti_pool *pool)
 {
+    struct roti_worker *own = roti_worker_current();
     struct roti_fifo left; /* what it held stays where it is */
+    if (own != NULL && own->pool == pool && own->index > 0)
+        pthread_sigmask(SIG_SETMASK, &pool->signals_before, NULL);
     roti_fifo_init(&left);
     /* [PL24] relaxed: there is one thread. */
     roti_store(PL24, relaxed, &pool->phase, ROTI_STOPPED_PHASE);

@@ -20,6 +20,7 @@
 #include "sched/worker.h"
 
 #include <semaphore.h>
+#include <signal.h>
 
 #define ROTI_LOOP_MAX 256
 
@@ -50,6 +51,7 @@ struct roti_pool {
     const struct roti_driver *driver;
     int (*thread_start)(void *loop);
     void (*thread_stop)(void *loop);
+    sigset_t signals_before;      /* that were blocked where the run was started */
     sem_t entered;                /* posted by each thread once it has entered, or failed to */
     _Atomic(int) enter_error;     /* of a thread that failed */
     struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
@@ -87,7 +89,8 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
 int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
                   int64_t shutdown_timeout_ns, int *ret_status);
 
-/* In the child of a fork: there are no threads, and nothing is taken in any more. */
+/* In the child of a fork: there are no threads, and nothing is taken in any more. Where a worker's
+ * thread has forked, signals are blocked as they were for whoever started the run. */
 void roti_pool_abandon(struct roti_pool *pool);
 
 /* Frees what init allocated. After run, or instead of it. */

@@ -133,23 +133,37 @@ TEST_P(Fork, WhatTheChildClosesStaysRegisteredInTheParent)
 }
 
 /* A signal that reaches the child only is not the parent's, and the child's runs handle theirs. */
+int handle_signals_in_child(void *arg)
+{
+    in_child([] {
+        struct sigaction action {};
+        CHILD_EXPECT(sigaction(SIGTERM, nullptr, &action) == 0);
+        CHILD_EXPECT(action.sa_handler == SIG_DFL);
+        auto body = [](void *) {
+            kill(getpid(), SIGTERM);
+            return rota_sleep(1000 * ROTA_SEC);
+        };
+        rota_run_opts one{};
+        one.loops = 1;
+        CHILD_EXPECT(rota_run(body, nullptr, &one) == ROTA_EINTERRUPT);
+        return 0;
+    });
+    if (arg != nullptr)
+        *static_cast<std::atomic<bool> *>(arg) = true;
+    return 0;
+}
+
+/* Threads of loops block signals; a child that one of them forks must not. */
 TEST_P(Fork, SignalsOfTheChildAreItsOwn)
 {
     auto parent = [](void *) {
-        in_child([] {
-            struct sigaction action {};
-            CHILD_EXPECT(sigaction(SIGTERM, nullptr, &action) == 0);
-            CHILD_EXPECT(action.sa_handler == SIG_DFL);
-            auto body = [](void *) {
-                kill(getpid(), SIGTERM);
-                return rota_sleep(1000 * ROTA_SEC);
-            };
-            rota_run_opts one{};
-            one.loops = 1;
-            CHILD_EXPECT(rota_run(body, nullptr, &one) == ROTA_EINTERRUPT);
-            return 0;
-        });
-        EXPECT_EQ(0, rota_sleep(5 * ROTA_MS)) << "not interrupted";
+        EXPECT_EQ(0, handle_signals_in_child(nullptr));
+        rota_runtime *runtime = rota_running_runtime();
+        auto last = static_cast<unsigned>(rota_runtime_loop_count(runtime)) - 1;
+        std::atomic<bool> done{false};
+        EXPECT_EQ(0, rota_call_soon_threadsafe(rota_runtime_loop(runtime, last), nullptr,
+                                               handle_signals_in_child, &done, nullptr));
+        EXPECT_TRUE(loops::eventually([&] { return done.load(); })) << "and was not interrupted";
         return 7;
     };
     rota_run_opts opts{};
