@@ -435,12 +435,16 @@ TEST_P(Task, ListingsShowEachLiveTaskOnce)
 {
     EXPECT_EQ(0, run([] {
                   Tasks tasks;
+                  std::atomic<int> begun{0};
                   std::set<rota_task *> expected{rota_current_task()};
                   for (int i = 0; i < 100; i++)
-                      expected.insert(tasks.spawn([] {
+                      expected.insert(tasks.spawn([&] {
+                          begun++;
                           int r = rota_sleep(1000 * ROTA_SEC);
                           return r == -ECANCELED ? 0 : -1;
                       }));
+                  /* From then on none moves from a loop to another between two of the listings. */
+                  EXPECT_TRUE(eventually([&] { return begun == 100; }));
                   rota_runtime *runtime = rota_running_runtime();
                   EXPECT_EQ(101, rota_runtime_tasks(runtime, nullptr, 0));
                   std::vector<rota_task_entry> entries(200);
