@@ -192,9 +192,17 @@ static void stream_closed(void *arg)
 /* Whether a handler's failure is told to the exception handler. */
 static bool is_worth_report(const struct roti_connection *connection, int status)
 {
-    if (status == ROTA_ECLOSED)
+    switch (status) {
+    case ROTA_ECLOSED:
         return !rota_stream_is_closing(connection->stream);
-    return status < 0 && status != -ECANCELED && status != ROTA_EXIT;
+    case -ECONNRESET: /* the client has left */
+    case -EPIPE:
+    case -ECANCELED:
+    case ROTA_EXIT:
+        return false;
+    default:
+        return status < 0;
+    }
 }
 
 /* The body of a connection's task. */

@@ -24,8 +24,8 @@ ROTA_BEGIN_DECLS
 /*
  * Serves one connection, in a task of its own, in a copy of the context in which the server was
  * created. `stream` is borrowed; it is closed after the return, and what was written is still sent.
- * A negative result is reported to the exception handler, except for -ECANCELED, and for
- * ROTA_ECLOSED where somebody has closed the stream.
+ * A negative result is reported to the exception handler, except for -ECANCELED, for -ECONNRESET
+ * and -EPIPE, as clients come and go, and for ROTA_ECLOSED where somebody has closed the stream.
  */
 typedef int (*rota_client_fn)(struct rota_stream *stream, void *arg);
 
