@@ -22,11 +22,16 @@ void roti_poller_abandon(struct roti_poller *poller)
     poller->ops->done(poller);
 }
 
-unsigned roti_poller_wait(struct roti_poller *poller, int64_t timeout_ns)
+void roti_poller_wait(struct roti_poller *poller, int64_t timeout_ns)
 {
     if (timeout_ns > ROTI_POLLER_TIMEOUT_MAX_NS)
         timeout_ns = ROTI_POLLER_TIMEOUT_MAX_NS;
-    return poller->ops->wait(poller, timeout_ns);
+    poller->ops->wait(poller, timeout_ns);
+}
+
+unsigned roti_poller_take(struct roti_poller *poller)
+{
+    return poller->ops->take(poller);
 }
 
 void roti_poller_wake(struct roti_poller *poller)

@@ -63,7 +63,8 @@ struct roti_poller_ops {
     const char *name;
     int (*init)(struct roti_poller *poller);
     void (*done)(struct roti_poller *poller);
-    unsigned (*wait)(struct roti_poller *poller, int64_t timeout_ns);
+    void (*wait)(struct roti_poller *poller, int64_t timeout_ns);
+    unsigned (*take)(struct roti_poller *poller);
     void (*wake)(struct roti_poller *poller);
 
     /* Registers a descriptor for life: 0 or a negative errno. `shared`: a listener that other
@@ -93,7 +94,8 @@ struct roti_poller {
     int wake_fd;                /* an eventfd, edge-triggered: each write is an edge */
     bool has_pwait2;            /* owner: the kernel takes timeouts in nanoseconds */
     struct roti_lent_pool lent; /* owner: memory for the tasks that are on this loop */
-    struct epoll_event events[ROTI_POLLER_BATCH]; /* owner: the batch that is worked through */
+    int event_count;            /* owner: of the batch that was not taken yet */
+    struct epoll_event events[ROTI_POLLER_BATCH]; /* owner: the batch */
 };
 
 /* No wait is longer, whatever was asked for: deadlines are looked at anew once a day. */
@@ -115,11 +117,14 @@ void roti_poller_done(struct roti_poller *poller);
 
 /*
  * Waits until something has happened, roti_poller_wake() was called since the last return, or
- * `timeout_ns` has passed: < 0 for ever, 0 does not block. Wakes the tasks whose operations can go
- * on. May return early, but not by the clock: a timeout that was seen to pass has passed. Returns
- * the number of descriptors that had news.
+ * `timeout_ns` has passed: < 0 for ever, 0 does not block. May return early, but not by the clock:
+ * a timeout that was seen to pass has passed. roti_poller_take() is to follow.
  */
-unsigned roti_poller_wait(struct roti_poller *poller, int64_t timeout_ns);
+void roti_poller_wait(struct roti_poller *poller, int64_t timeout_ns);
+
+/* Takes what has happened: wakes the tasks whose operations can go on. Returns the number of
+ * descriptors that had news. */
+unsigned roti_poller_take(struct roti_poller *poller);
 
 /* Makes a wait return, or the next one not block. Any number of calls end one wait. Any thread,
  * signal handlers included. */

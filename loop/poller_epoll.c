@@ -122,19 +122,24 @@ static uint64_t flags_of(uint32_t events)
     return flags;
 }
 
-static unsigned epoll_wait_batch(struct roti_poller *poller, int64_t timeout_ns)
+static void epoll_wait_batch(struct roti_poller *poller, int64_t timeout_ns)
+{
+    poller->event_count = collect(poller, timeout_ns);
+}
+
+static unsigned epoll_take_batch(struct roti_poller *poller)
 {
     struct roti_list woken;
     unsigned news = 0;
     roti_list_init(&woken);
-    int count = collect(poller, timeout_ns);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < poller->event_count; i++) {
         uint64_t token = poller->events[i].data.u64;
         if (token != ROTI_IO_TOKEN_NONE)
             news += roti_io_edge(token, flags_of(poller->events[i].events), &woken);
     }
     if (!roti_list_empty(&woken))
         roti_wait_wake_all(&woken);
+    poller->event_count = 0;
     return news;
 }
 
@@ -143,6 +148,7 @@ const struct roti_poller_ops roti_poller_epoll = {
     .init = epoll_init,
     .done = epoll_done,
     .wait = epoll_wait_batch,
+    .take = epoll_take_batch,
     .wake = epoll_wake,
     .add = epoll_add,
     .remove = epoll_remove,

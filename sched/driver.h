@@ -30,7 +30,8 @@ struct roti_driver {
     /*
      * Takes what is ready: wakes tasks, pushes callbacks, fires due timers. With deadline_ns 0 it
      * never blocks; otherwise it blocks until something is ready, wake() was called since the last
-     * return, or the earlier of deadline_ns and the next timer has come. Owner only.
+     * return, or the earlier of deadline_ns and the next timer has come. After it has blocked and
+     * before it takes anything it calls roti_worker_awake(). Owner only.
      */
     void (*poll)(void *loop, int64_t deadline_ns);
 

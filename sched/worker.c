@@ -7,10 +7,16 @@
  *             been sure that there was nothing.
  * Design.     A turn runs the local queue as it stood, then the ready ring, each within a budget.
  *             Between steps it polls without blocking when ROTI_POLL_STEPS steps or ROTI_POLL_NS
- *             have passed. With nothing left it searches the other loops, oldest first, and with
- *             nothing found it parks by the protocol of sched/idle.h and sched/inbox.h.
+ *             have passed; it looks at the clock for that after each step where steps are long, and
+ *             more seldom where they are short. With nothing left it searches the other loops,
+ *             oldest first, and with nothing found it parks by the protocol of sched/idle.h and
+ *             sched/inbox.h.
+ *             A loop that its poller has woken is awake before it takes what is ready, or it would
+ *             find itself among the sleepers and wake itself for it. Others are told of what it has
+ *             taken once it has all, and only if that is more than it runs next itself.
  * Invariants. I1 Nothing of a task is touched after it was enqueued.
  *             I2 A worker that holds a searcher's token gives it back before it runs anything.
+ *             I3 Before a worker runs anything, others were told of all else that its ring holds.
  */
 #include "sched/worker.h"
 
@@ -144,7 +150,10 @@ static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool 
         struct roti_pool *pool = self->pool;
         roti_task_set_worker(task, self);
         roti_ring_push(&self->ring, &task->work.link);
-        roti_pool_wake_one(pool);
+        if (self->polling)
+            self->unannounced = true;
+        else
+            roti_pool_wake_one(pool);
     }
 }
 
@@ -179,21 +188,58 @@ void roti_task_enqueue_away(struct rota_task *task)
 /* ---- Steps -------------------------------------------------------------------------------------
  */
 
+static void poll(struct roti_worker *worker, int64_t deadline_ns)
+{
+    worker->polling = true;
+    worker->driver->poll(worker->loop, deadline_ns);
+    worker->polling = false;
+}
+
+/* Tells another loop of what polls have pushed to the ring, unless it is one task and comes next.
+ * Should something come before it after all, it is told of then. */
+static void announce(struct roti_worker *worker)
+{
+    if (!worker->unannounced)
+        return;
+    uint64_t count = roti_ring_count(&worker->ring);
+    worker->unannounced = count == 1 && roti_fifo_empty(&worker->local);
+    if (count > 0 && !worker->unannounced)
+        roti_pool_wake_one(worker->pool);
+}
+
 static void poll_now(struct roti_worker *worker)
 {
     worker->steps = 0;
     worker->polled_ns = worker->driver->now(worker->loop);
-    worker->driver->poll(worker->loop, 0);
+    poll(worker, 0);
+    announce(worker); /* [I3] */
+}
+
+static void set_clock_interval(struct roti_worker *worker, unsigned interval)
+{
+    worker->clock_interval = interval < ROTI_CLOCK_STEPS ? interval : ROTI_CLOCK_STEPS;
+    worker->clock_steps = worker->clock_interval;
+}
+
+/* Polls if it is time; looks again after one step then, else after more steps than the last time.
+ */
+static void look_at_clock(struct roti_worker *worker)
+{
+    bool due = worker->driver->now(worker->loop) - worker->polled_ns >= ROTI_POLL_NS;
+    set_clock_interval(worker, due ? 1 : 2 * worker->clock_interval);
+    if (due)
+        poll_now(worker);
 }
 
 /* After each step: polls if it is time. */
 static void step_done(struct roti_worker *worker)
 {
     worker->steps++;
-    if (worker->steps >= ROTI_POLL_STEPS ||
-        (worker->steps % ROTI_CLOCK_STEPS == 0 &&
-         worker->driver->now(worker->loop) - worker->polled_ns >= ROTI_POLL_NS))
+    worker->clock_steps--;
+    if (worker->steps >= ROTI_POLL_STEPS)
         poll_now(worker);
+    else if (worker->clock_steps == 0)
+        look_at_clock(worker);
 }
 
 /* Debug: a step that kept its loop for too long is named. */
@@ -344,18 +390,36 @@ static bool any_work(struct roti_worker *worker)
     return false;
 }
 
+/* Takes the announcement back. */
+static void leave_sleepers(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    if (pool->worker_count > 1 && roti_idle_wake(&pool->idle, worker->index))
+        worker->searching = true; /* on the waker's account */
+}
+
+void roti_worker_awake(struct roti_worker *worker)
+{
+    if (!worker->parked)
+        return;
+    worker->parked = false;
+    if (roti_inbox_unpark(&worker->inbox))
+        roti_count(worker, wakes_received, 1);
+    leave_sleepers(worker);
+}
+
 /* Sleeps in the poller until something is ready or somebody wakes this loop. */
 static void sleep_in_poll(struct roti_worker *worker)
 {
-    struct roti_pool *pool = worker->pool;
     int64_t begun_ns = worker->driver->now(worker->loop);
     roti_count(worker, parks, 1);
-    worker->driver->poll(worker->loop, worker->index == 0 ? pool->drain_deadline_ns : INT64_MAX);
+    worker->parked = true;
+    poll(worker, worker->index == 0 ? worker->pool->drain_deadline_ns : INT64_MAX);
+    roti_worker_awake(worker);
     worker->steps = 0;
+    set_clock_interval(worker, 1);
     worker->polled_ns = worker->driver->now(worker->loop);
     roti_count(worker, idle_ns, worker->polled_ns - begun_ns);
-    if (roti_inbox_unpark(&worker->inbox))
-        roti_count(worker, wakes_received, 1);
 }
 
 /*
@@ -374,13 +438,12 @@ static void park(struct roti_worker *worker)
         roti_dekker_heavy();
     }
     bool work = shared && any_work(worker);
-    if (!work && roti_inbox_park(&worker->inbox))
+    if (!work && roti_inbox_park(&worker->inbox)) {
         sleep_in_poll(worker);
-    if (!shared)
         return;
-    if (roti_idle_wake(&pool->idle, worker->index)) {
-        worker->searching = true; /* on the waker's account */
-    } else if (work && !has_own_work(worker)) {
+    }
+    leave_sleepers(worker);
+    if (work && !worker->searching && !has_own_work(worker)) {
         roti_idle_search_join(&pool->idle);
         worker->searching = true;
     }
@@ -396,6 +459,7 @@ static void turn(struct roti_worker *worker)
     take_inbox(worker);
     if (worker->searching && has_own_work(worker))
         search_done(worker, true); /* [I2] */
+    announce(worker);              /* [I3] */
     run_local(worker);
     run_ring(worker);
     if (worker->index == 0 && roti_pool_phase(pool) == ROTI_DRAINING_PHASE)
@@ -412,6 +476,7 @@ static void turn(struct roti_worker *worker)
 
 void roti_worker_main(struct roti_worker *worker)
 {
+    set_clock_interval(worker, 1);
     while (roti_pool_phase(worker->pool) < ROTI_STOPPING_PHASE)
         turn(worker);
     if (worker->searching)

@@ -25,7 +25,7 @@ struct rota_task;
 
 #define ROTI_POLL_STEPS 61            /* steps between two polls while work is left */
 #define ROTI_POLL_NS INT64_C(1000000) /* time between two polls while work is left */
-#define ROTI_CLOCK_STEPS 16           /* steps between two looks at the clock for it */
+#define ROTI_CLOCK_STEPS 16           /* steps between two looks at the clock for it, at most */
 
 /* X(field, text): counters of a loop. Written by the owner only, read by any thread. */
 #define ROTI_COUNTERS(X)                                                                           \
@@ -82,9 +82,14 @@ struct roti_worker {
     struct roti_call *call;            /* what ROTI_SWITCH_CALL runs */
     uint64_t next_task_id;             /* from a block of numbers taken at once */
     uint64_t last_task_id;
-    unsigned steps;    /* since the last poll */
-    int64_t polled_ns; /* time of the last poll, when it was looked at */
-    bool searching;    /* holds a searcher's token of the pool */
+    unsigned steps;          /* since the last poll */
+    unsigned clock_steps;    /* until the next look at the clock */
+    unsigned clock_interval; /* between the last two */
+    int64_t polled_ns;       /* time of the last poll, when it was looked at */
+    bool parked;             /* announced as a sleeper, its inbox PARKED */
+    bool polling;            /* inside the driver's poll */
+    bool unannounced;        /* a poll has pushed tasks to the ring, and woken nobody for them */
+    bool searching;          /* holds a searcher's token of the pool */
     pthread_t thread;
     struct roti_overflow_thread overflow_thread; /* its alternate signal stack */
 
@@ -111,6 +116,10 @@ bool roti_worker_post(struct roti_worker *worker, struct roti_work *work);
 
 /* Makes the loop look at its queues once more, whether it sleeps or not. Any thread. */
 void roti_worker_notify(struct roti_worker *worker);
+
+/* The driver's poll has waited, and is about to take what is ready: the loop counts as awake. On
+ * the worker's thread; idempotent. */
+void roti_worker_awake(struct roti_worker *worker);
 
 /* Runs turns until the pool stops this worker. On the worker's thread. */
 void roti_worker_main(struct roti_worker *worker);

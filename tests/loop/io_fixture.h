@@ -83,7 +83,8 @@ protected:
     /* Takes in what has happened; how many descriptors had news. */
     unsigned poll()
     {
-        return roti_poller_wait(&loop->poller, 0);
+        roti_poller_wait(&loop->poller, 0);
+        return roti_poller_take(&loop->poller);
     }
 
     /* What a try gets: the bytes, or the error's name. */

@@ -6,8 +6,10 @@
 #include "tests/loop/io_tasks.h"
 
 #include <atomic>
+#include <poll.h>
 #include <set>
 #include <sys/wait.h>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -121,6 +123,33 @@ TEST(IoLoops, H55ClosingFromAnotherLoopEndsEveryReceive)
                       EXPECT_EQ(ROTA_ECLOSED, reader.join());
                       EXPECT_EQ(0, writer.join());
                   }
+                  return 0;
+              }));
+}
+
+/* A loop that its poller wakes is awake before it hands on what has come: nobody is woken for one
+ * task that it runs itself, itself least of all. */
+TEST(IoLoops, OneReadyTaskWakesNobody)
+{
+    ROTA_NOT_WHEN_TASKS_MOVE("each resume is a post to another loop");
+    EXPECT_EQ(0, run(2, [] {
+                  const int rounds = 200;
+                  support::SocketPair sockets;
+                  Io io(sockets.release_left());
+                  std::thread client([&] {
+                      char byte = 'x';
+                      pollfd readable = {sockets.right(), POLLIN, 0};
+                      for (int i = 0; i < rounds; i++) {
+                          EXPECT_EQ(1, send(sockets.right(), &byte, 1, MSG_NOSIGNAL));
+                          EXPECT_EQ(1, poll(&readable, 1, -1));
+                          EXPECT_EQ(1, recv(sockets.right(), &byte, 1, 0));
+                      }
+                  });
+                  std::uint64_t before = loops::total(rota_running_runtime()).wakes_sent;
+                  for (int i = 0; i < rounds; i++)
+                      EXPECT_TRUE(io.recv(1) == "x" && io.send("x") == 1);
+                  EXPECT_LE(loops::total(rota_running_runtime()).wakes_sent - before, 20U);
+                  client.join();
                   return 0;
               }));
 }

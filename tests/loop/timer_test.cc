@@ -68,6 +68,50 @@ TEST_P(Timer, BT01_OnlyTheLiveTimerFires)
     EXPECT_EQ(0, distant);
 }
 
+/* Counts the steps that tasks take after the deadline and before the timer fires. */
+struct Late {
+    std::int64_t when_ns = 0;
+    int steps = 0;
+    bool fired = false;
+
+    static int call(void *arg)
+    {
+        static_cast<Late *>(arg)->fired = true;
+        return 0;
+    }
+    void burn()
+    {
+        std::int64_t end_ns = rota_time_ns() + 2 * ROTA_MS;
+        while (rota_time_ns() < end_ns)
+            ;
+        steps += !fired && end_ns > when_ns;
+    }
+};
+
+/* Where steps are long, the loop looks at its timers after each of them. */
+TEST(TimerAmongTasks, LongStepsDoNotHoldTimersUp)
+{
+    EXPECT_EQ(0, loops::run(1, [] {
+                  Late late;
+                  loops::Tasks tasks;
+                  for (int i = 0; i < 2; i++)
+                      tasks.spawn([&] {
+                          for (int step = 0; step < 20; step++) {
+                              late.burn();
+                              EXPECT_EQ(0, rota_yield());
+                          }
+                          return 0;
+                      });
+                  late.when_ns = rota_time_ns() + 5 * ROTA_MS;
+                  EXPECT_EQ(
+                      0, rota_call_at(nullptr, nullptr, late.when_ns, Late::call, &late, nullptr));
+                  tasks.join();
+                  EXPECT_TRUE(late.fired);
+                  EXPECT_LE(late.steps, 4) << "the one that was running, and a pass of the others";
+                  return 0;
+              }));
+}
+
 TEST_P(Timer, BT02_APastDeadlineFiresAtTheNextPass)
 {
     std::atomic<int> places{0};

@@ -10,6 +10,7 @@
  * Pushers are blocked on purpose: a task that keeps its loop never takes what it has pushed.
  * The last task to run stops the pool, and wakes all loops. So a wake that is lost, anywhere, ends
  * in "nobody can go on": all loops parked, or the one with the work in a task that never returns.
+ * Arrivals are what a poller takes: tasks that its loop makes ready while it polls.
  */
 #include "sched/base/assert.h"
 #include "sched/park.h"
@@ -32,7 +33,10 @@ static struct roti_worker workers[LOOP_MAX];
 static struct roti_worker *worker_pointers[LOOP_MAX];
 static struct job jobs[TASK_MAX];
 static _Atomic(bool) eventfds[LOOP_MAX];
-static _Atomic(unsigned) ran; /* tasks that have run, of those that count */
+static _Atomic(unsigned) ran;      /* tasks that have run, of those that count */
+static _Atomic(unsigned) arrivals; /* tasks that loop 0's poller has not taken yet */
+static _Atomic(unsigned) taken;    /* how many it has */
+static void (*arrival_bodies[2])(struct roti_worker *worker);
 static unsigned job_count;
 static int last_words;           /* plain: written before the stop, read after it */
 static unsigned spins[LOOP_MAX]; /* own: parks without a sleep or a task between */
@@ -50,25 +54,41 @@ static int64_t driver_now(void *loop)
     return 1;
 }
 
+static bool has_arrivals(unsigned index)
+{
+    return index == 0 && roti_load(TK16, relaxed, &arrivals) > roti_load(TK21, relaxed, &taken);
+}
+
 static bool is_woken(void *arg)
 {
-    return roti_load(TK1, relaxed, &eventfds[index_of(arg)]);
+    unsigned index = index_of(arg);
+    return roti_load(TK1, relaxed, &eventfds[index]) || has_arrivals(index);
 }
+
+static void enqueue(unsigned index, void (*body)(struct roti_worker *worker));
 
 static void driver_poll(void *loop, int64_t deadline_ns)
 {
     unsigned index = index_of(loop);
-    if (deadline_ns == 0)
+    if (deadline_ns > 0) {
+        spins[index] = 0;
+        model_wait_until(is_woken, loop);
+        (void)roti_exchange(TK2, relaxed, &eventfds[index], false);
+    }
+    roti_worker_awake(loop);
+    if (index != 0)
         return;
-    spins[index] = 0;
-    model_wait_until(is_woken, loop);
-    (void)roti_exchange(TK2, relaxed, &eventfds[index], false);
+    unsigned arrived = roti_load(TK17, relaxed, &arrivals);
+    for (unsigned i = roti_load(TK22, relaxed, &taken); i < arrived; i++) {
+        enqueue(i, arrival_bodies[i]);
+        roti_store(TK23, relaxed, &taken, i + 1);
+    }
 }
 
+/* What has arrived is taken in a poll that does not block, or in one that might. */
 static bool driver_timers_due(void *loop)
 {
-    (void)loop;
-    return false;
+    return has_arrivals(index_of(loop)) && model_choose(2) == 1;
 }
 
 static void driver_wake(void *loop)
@@ -225,6 +245,8 @@ static void reset(unsigned loop_count, unsigned jobs_that_count)
         roti_store(TK10, relaxed, &jobs[i].task.worker, &workers[0]);
     }
     roti_store(TK11, relaxed, &ran, 0);
+    roti_store(TK18, relaxed, &arrivals, 0);
+    roti_store(TK24, relaxed, &taken, 0);
     job_count = jobs_that_count;
     last_words = 0;
 }
@@ -356,3 +378,70 @@ static void setup_pinned(void)
 
 MODEL_TEST(park_pinned) = {
     .threads = {loop_main, loop_main}, .setup = setup_pinned, .check = check};
+
+/* ---- What a poller takes ------------------------------------------------------------------- */
+
+/* So many tasks become ready at loop 0's poller, all at once. */
+static void arrive(unsigned count)
+{
+    roti_store(TK19, relaxed, &arrivals, count);
+}
+
+/* Two arrive, and the first blocks the loop: the other one must take the second. */
+static void network_of_two(unsigned thread)
+{
+    (void)thread;
+    arrive(2);
+}
+
+static void setup_two_arrivals(void)
+{
+    reset(2, 1);
+    arrival_bodies[0] = hold;
+    arrival_bodies[1] = count_one;
+}
+
+MODEL_TEST(park_two_arrivals) = {
+    .threads = {loop_main, loop_main, network_of_two}, .setup = setup_two_arrivals, .check = check};
+
+/* One arrives, pushes another task, and blocks. */
+static void network_of_one(unsigned thread)
+{
+    (void)thread;
+    arrive(1);
+}
+
+static void setup_arrival(void)
+{
+    reset(2, 1);
+    arrival_bodies[0] = push_more_and_hold;
+}
+
+MODEL_TEST(park_arrival) = {
+    .threads = {loop_main, loop_main, network_of_one}, .setup = setup_arrival, .check = check};
+
+/* One arrives, and once it is taken somebody posts a pinned task that blocks the loop. */
+static bool is_taken(void *arg)
+{
+    (void)arg;
+    return roti_load(TK20, relaxed, &taken) == 1;
+}
+
+static void network_and_post(unsigned thread)
+{
+    (void)thread;
+    arrive(1);
+    model_wait_until(is_taken, NULL);
+    jobs[1].task.work.extra = 1;
+    enqueue(1, hold);
+}
+
+static void setup_arrival_behind(void)
+{
+    reset(2, 1);
+    arrival_bodies[0] = count_one;
+}
+
+MODEL_TEST(park_arrival_behind) = {.threads = {loop_main, loop_main, network_and_post},
+                                   .setup = setup_arrival_behind,
+                                   .check = check};
