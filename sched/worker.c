@@ -236,10 +236,10 @@ static void step_done(struct roti_worker *worker)
 {
     worker->steps++;
     worker->clock_steps--;
-    if (worker->steps >= ROTI_POLL_STEPS)
-        poll_now(worker);
-    else if (worker->clock_steps == 0)
+    if (worker->clock_steps == 0)
         look_at_clock(worker);
+    if (worker->steps >= ROTI_POLL_STEPS) /* and the look has not polled */
+        poll_now(worker);
 }
 
 /* Debug: a step that kept its loop for too long is named. */

@@ -3,8 +3,9 @@
  * worker.h - one loop's share of the scheduler: its queues, its counters, and the turn it makes.
  *
  * The turn, always: poll (blocking only when nothing is left; while work is left non-blocking, and
- * only once ROTI_POLL_STEPS steps have run or ROTI_POLL_NS has passed) -> run the local queue as it
- * stood -> run the ready ring within a budget -> search other loops -> park.
+ * only once ROTI_POLL_STEPS steps have run, or a look at the clock finds that ROTI_POLL_NS has
+ * passed) -> run the local queue as it stood -> run the ready ring within a budget -> search other
+ * loops -> park.
  */
 #ifndef ROTI_WORKER_H
 #define ROTI_WORKER_H

@@ -79,6 +79,11 @@ struct Late {
         static_cast<Late *>(arg)->fired = true;
         return 0;
     }
+    void arm(std::int64_t delay_ns)
+    {
+        when_ns = rota_time_ns() + delay_ns;
+        EXPECT_EQ(0, rota_call_at(nullptr, nullptr, when_ns, call, this, nullptr));
+    }
     void burn()
     {
         std::int64_t end_ns = rota_time_ns() + 2 * ROTA_MS;
@@ -88,28 +93,40 @@ struct Late {
     }
 };
 
-/* Where steps are long, the loop looks at its timers after each of them. */
-TEST(TimerAmongTasks, LongStepsDoNotHoldTimersUp)
+/* Two tasks take so many short steps, and then long ones; a timer falls due among those. Returns
+ * how many of these it waited for. */
+int long_steps_before_the_timer(int short_steps)
 {
-    EXPECT_EQ(0, loops::run(1, [] {
-                  Late late;
+    Late late;
+    EXPECT_EQ(0, loops::run(1, [&] {
                   loops::Tasks tasks;
                   for (int i = 0; i < 2; i++)
                       tasks.spawn([&] {
+                          for (int step = 0; step < short_steps / 2; step++)
+                              EXPECT_EQ(0, rota_yield());
+                          if (late.when_ns == 0)
+                              late.arm(3 * ROTA_MS);
                           for (int step = 0; step < 20; step++) {
                               late.burn();
                               EXPECT_EQ(0, rota_yield());
                           }
                           return 0;
                       });
-                  late.when_ns = rota_time_ns() + 5 * ROTA_MS;
-                  EXPECT_EQ(
-                      0, rota_call_at(nullptr, nullptr, late.when_ns, Late::call, &late, nullptr));
                   tasks.join();
-                  EXPECT_TRUE(late.fired);
-                  EXPECT_LE(late.steps, 4) << "the one that was running, and a pass of the others";
                   return 0;
               }));
+    EXPECT_TRUE(late.fired);
+    return late.steps;
+}
+
+/* Where steps are long, the loop looks at its timers after each of them; where they have been short
+ * so far, after sixteen of them. */
+TEST(TimerAmongTasks, LongStepsDoNotHoldTimersUp)
+{
+    const int pass = 3; /* the one that was running, and those that are ready before the timer */
+    EXPECT_LE(long_steps_before_the_timer(0), pass);
+    for (int short_steps : {10, 100, 660, 670, 680, 690, 700, 1000, 1001})
+        EXPECT_LE(long_steps_before_the_timer(short_steps), 16 + pass) << short_steps;
 }
 
 TEST_P(Timer, BT02_APastDeadlineFiresAtTheNextPass)

@@ -134,7 +134,7 @@ ROTA_API int rota_call_soon_threadsafe(struct rota_loop *loop, struct rota_handl
                                        struct rota_context *context);
 
 /*
- * Run fn(arg) once, not before `delay_ns` from now; zero and less: at the next pass. Timers fire by
+ * Run fn(arg) once, not before `delay_ns` from now; zero and less: at the next poll. Timers fire by
  * deadline, equal ones in the order of creation, and are never early. Delays saturate; ROTA_NEVER
  * never fires.
  *
