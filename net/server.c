@@ -271,11 +271,9 @@ int rota_server_start(struct rota_server *server)
     r = roti_listeners_start(server);
     if (r == 0)
         roti_stop_add(server->runtime->stop, &server->stop);
-    if (end_start(server)) {
+    if (end_start(server)) /* as if it had been closed right afterwards */
         close_listeners(server, true);
-        return r < 0 ? r : ROTA_ECLOSED;
-    }
-    if (r < 0)
+    else if (r < 0)
         roti_server_end(server, false);
     return r;
 }
