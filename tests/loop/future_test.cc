@@ -480,7 +480,7 @@ TEST_P(Future, BF06_AWaiterThatIsAlreadyWokenCountsAsAReader)
                          rota_future *borrowed = future;
                          loops::Tasks tasks;
                          tasks.spawn([&] { return -rota_future_await(borrowed, nullptr); });
-                         EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
+                         tasks.settle();
                          EXPECT_EQ(0, rota_future_set_error(future, -EIO));
                          future.drop();
                          EXPECT_EQ(EIO, tasks.join()[0]);

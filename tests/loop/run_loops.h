@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "sched/task_impl.h"
 #include "tests/loop/moves.h"
 #include "tests/support/support.h"
 
@@ -54,6 +55,15 @@ inline bool eventually(const std::function<bool()> &condition)
     return true;
 }
 
+/* In a task: waits until another one waits, for whatever it is, or is done. */
+inline bool settled(rota_task *task)
+{
+    return eventually([=] {
+        enum roti_state state = roti_word_state(task->word.load());
+        return state == ROTI_WAITING || state == ROTI_DONE;
+    });
+}
+
 /* Tasks that live no longer than this object's join(). Their bodies may capture references. */
 class Tasks {
 public:
@@ -65,6 +75,13 @@ public:
         EXPECT_EQ(0, rota_task_spawn(&task, call_body, copy, &opts));
         tasks_.push_back(task);
         return task;
+    }
+
+    /* Until each of them waits or is done: nothing of theirs is under way any more. */
+    void settle()
+    {
+        for (rota_task *task : tasks_)
+            EXPECT_TRUE(settled(task));
     }
 
     /* Waits for all and returns their statuses, in the order of spawning. All stay valid until the
