@@ -10,8 +10,9 @@
  *           and docs/concurrency.md lists each label with its partner. Labels are unique in the
  *           project. Its second is the order: relaxed, acquire, release, acq_rel, seq_cst.
  * Forms.    Native; ThreadSanitizer (ROTI_TSAN is 1), which does not understand fences: they are
- *           emitted, and no code may rely on one there; and ROTI_MODEL, C only, where each
- *           operation calls tests/model/model.h.
+ *           emitted, and no code may rely on one there; ROTI_MODEL, C only, where each operation
+ *           calls tests/model/model.h; and ROTI_SIM, C only, which is native, but that before each
+ *           operation another virtual thread may go on (tests/sim/sim.h).
  * Rules.    Orders on operations; fences only in the two Dekker functions (sched/park.c). Fields
  *           are declared _Atomic(T), T an integer of up to 8 bytes, bool or a pointer. A failed
  *           compare-and-swap has the load half of its order.
@@ -28,6 +29,9 @@
 
 #ifndef ROTI_MODEL
 #define ROTI_MODEL 0
+#endif
+#ifndef ROTI_SIM
+#define ROTI_SIM 0
 #endif
 
 #if defined(__SANITIZE_THREAD__)
@@ -78,19 +82,27 @@ static inline void roti_pause(void)
 
 #else
 
-#define roti_load(label, order, pointer) atomic_load_explicit(pointer, memory_order_##order)
+#if ROTI_SIM
+#include "tests/sim/point.h"
+#define ROTI_AT(pointer) (sim_point(), (pointer))
+#else
+#define ROTI_AT(pointer) (pointer)
+#endif
+
+#define roti_load(label, order, pointer)                                                           \
+    atomic_load_explicit(ROTI_AT(pointer), memory_order_##order)
 #define roti_store(label, order, pointer, value)                                                   \
-    atomic_store_explicit(pointer, value, memory_order_##order)
+    atomic_store_explicit(ROTI_AT(pointer), value, memory_order_##order)
 #define roti_exchange(label, order, pointer, value)                                                \
-    atomic_exchange_explicit(pointer, value, memory_order_##order)
+    atomic_exchange_explicit(ROTI_AT(pointer), value, memory_order_##order)
 #define roti_fetch_add(label, order, pointer, value)                                               \
-    atomic_fetch_add_explicit(pointer, value, memory_order_##order)
+    atomic_fetch_add_explicit(ROTI_AT(pointer), value, memory_order_##order)
 #define roti_fetch_sub(label, order, pointer, value)                                               \
-    atomic_fetch_sub_explicit(pointer, value, memory_order_##order)
+    atomic_fetch_sub_explicit(ROTI_AT(pointer), value, memory_order_##order)
 #define roti_fetch_or(label, order, pointer, value)                                                \
-    atomic_fetch_or_explicit(pointer, value, memory_order_##order)
+    atomic_fetch_or_explicit(ROTI_AT(pointer), value, memory_order_##order)
 #define roti_fetch_and(label, order, pointer, value)                                               \
-    atomic_fetch_and_explicit(pointer, value, memory_order_##order)
+    atomic_fetch_and_explicit(ROTI_AT(pointer), value, memory_order_##order)
 
 /* The order of a failed compare-and-swap: the load half of the successful one's. */
 #define ROTI_FAILURE_relaxed memory_order_relaxed
@@ -101,12 +113,12 @@ static inline void roti_pause(void)
 
 /* Strong; true when it swapped, else *expected holds what was there. */
 #define roti_cas(label, order, pointer, expected, value)                                           \
-    atomic_compare_exchange_strong_explicit(pointer, expected, value, memory_order_##order,        \
-                                            ROTI_FAILURE_##order)
+    atomic_compare_exchange_strong_explicit(ROTI_AT(pointer), expected, value,                     \
+                                            memory_order_##order, ROTI_FAILURE_##order)
 
 /* Weak: may fail without cause; for loops. */
 #define roti_cas_weak(label, order, pointer, expected, value)                                      \
-    atomic_compare_exchange_weak_explicit(pointer, expected, value, memory_order_##order,          \
+    atomic_compare_exchange_weak_explicit(ROTI_AT(pointer), expected, value, memory_order_##order, \
                                           ROTI_FAILURE_##order)
 
 #if ROTI_TSAN && defined(__GNUC__) && !defined(__clang__)
@@ -141,7 +153,9 @@ static inline void roti_tsan_fence(void)
 /* A hint in a loop that waits for another thread. */
 static inline void roti_pause(void)
 {
-#if defined(__x86_64__)
+#if ROTI_SIM
+    sim_pause();
+#elif defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("yield" ::: "memory");

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenarios.c - the list of scenarios, and what they share.
+ */
+#include "tests/sim/scenarios.h"
+
+#include <errno.h>
+#include <rota/error.h>
+#include <rota/task.h>
+#include <rota/timeout.h>
+#include <string.h>
+
+const struct sim_scenario *const sim_scenarios[] = {
+    &scenario_tree,   &scenario_hold,    &scenario_together,
+    &scenario_cancel, &scenario_futures, &scenario_posts,
+    &scenario_timers, &scenario_echo,    NULL};
+
+bool scenario_is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -EAGAIN || error == -ENOSPC ||
+           error == -ENOMEM || error == -ENOBUFS;
+}
+
+/* What exception handlers are told is no concern of these programs. */
+static void keep_quiet(const struct rota_error_info *info, void *arg)
+{
+    (void)info;
+    (void)arg;
+}
+
+void scenario_run(rota_task_fn fn, void *arg)
+{
+    struct rota_run_opts opts = {
+        .loops = 1 + sim_draw(4), .no_signals = true, .exception_handler = keep_quiet};
+    int r = rota_run(fn, arg, &opts);
+    if (r != 0 && !scenario_is_shortage(r))
+        sim_fail("the run returned %d (%s)", r, r < 0 ? rota_error_name(r) : "");
+}
+
+__attribute__((noinline)) void scenario_scribble(void)
+{
+    volatile char frame[1500];
+    for (size_t i = 0; i < sizeof frame; i++)
+        frame[i] = (char)0xA5;
+}
+
+int scenario_dawdle(void)
+{
+    int r = 0;
+    for (uint32_t i = sim_draw(4); i > 0 && r == 0; i--)
+        r = rota_yield();
+    return r;
+}
