@@ -11,6 +11,7 @@ namespace {
 
 using loops::eventually;
 using loops::Reports;
+using loops::settled;
 using loops::Tasks;
 using servers::call;
 using servers::Client;
@@ -140,6 +141,8 @@ TEST_P(ServerCall, CloseServesWhoIsInTheBacklog)
                           EXPECT_EQ(0, clients.back().error());
                           EXPECT_TRUE(clients.back().put("x"));
                       }
+                      for (Client &client : clients)
+                          EXPECT_TRUE(client.arrived());
                       rota_server_close(server);
                       EXPECT_EQ(ECONNREFUSED, Client(server.addr()).error());
                       for (Client &client : clients)
@@ -213,8 +216,9 @@ TEST_P(ServerCall, OneTaskServesForever)
     EXPECT_EQ(0, run([] {
                   Server server(echo, deferred());
                   Tasks tasks;
-                  tasks.spawn([&] { return rota_server_serve_forever(server); });
-                  EXPECT_TRUE(eventually([&] { return rota_server_is_serving(server); }));
+                  rota_task *task = tasks.spawn([&] { return rota_server_serve_forever(server); });
+                  EXPECT_TRUE(settled(task));
+                  EXPECT_TRUE(rota_server_is_serving(server));
                   EXPECT_EQ(ROTA_ESTATE, rota_server_serve_forever(server));
                   EXPECT_EQ("x", call(server.addr(), "x"));
                   rota_server_close(server);
@@ -233,8 +237,9 @@ TEST_P(ServerCall, ServingEndsWithACloseFromElsewhere)
                   EXPECT_EQ(1, client.write("x"));
                   EXPECT_EQ("x", client.read());
                   Tasks tasks;
+                  rota_task *first = rota_current_task();
                   tasks.spawn([&] {
-                      EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                      EXPECT_TRUE(settled(first));
                       rota_server_close(server);
                       return 0;
                   });
@@ -254,7 +259,7 @@ TEST_P(ServerCall, ACancelledServingClosesAndWaits)
                   EXPECT_EQ("x", client.read());
                   Tasks tasks;
                   rota_task *task = tasks.spawn([&] { return rota_server_serve_forever(server); });
-                  EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                  EXPECT_TRUE(settled(task));
                   EXPECT_EQ(1, rota_task_cancel(task));
                   EXPECT_EQ(std::vector{-ECANCELED}, tasks.join());
                   EXPECT_EQ(0U, rota_server_connection_count(server));
@@ -275,9 +280,10 @@ TEST_P(ServerCall, ASecondCancellationEndsTheWaitForClients)
                   EXPECT_TRUE(has_clients(server, 1));
                   Tasks tasks;
                   rota_task *task = tasks.spawn([&] { return rota_server_serve_forever(server); });
-                  EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                  EXPECT_TRUE(settled(task));
                   EXPECT_EQ(1, rota_task_cancel(task));
-                  EXPECT_EQ(0, rota_sleep(5 * ROTA_MS));
+                  EXPECT_TRUE(eventually([&] { return !rota_server_is_serving(server); }));
+                  EXPECT_TRUE(settled(task));
                   EXPECT_FALSE(rota_task_done(task));
                   EXPECT_EQ(1, rota_task_cancel(task));
                   EXPECT_EQ(std::vector{-ECANCELED}, tasks.join());
@@ -364,6 +370,7 @@ TEST_P(ServerCall, HandlersRunInCopiesOfTheCreatorsContext)
                       EXPECT_EQ("x", call(server.addr(), "x"));
                   Client late(server.addr());
                   EXPECT_TRUE(late.put("y"));
+                  EXPECT_TRUE(late.arrived());
                   rota_server_close(server); /* takes the last one itself, perhaps */
                   EXPECT_EQ("y", late.wait());
                   late.drop();
@@ -518,23 +525,27 @@ TEST_P(ServerCall, TheEndOfTheRunDoesNotWaitForClientsThatDoNotRead)
 {
     support::TempDir directory;
     std::vector<Client> clients;
-    auto begun = rota_time_ns();
+    static std::atomic<int> written;
+    written = 0;
     EXPECT_EQ(0, run([&] {
                   rota_server *server = nullptr;
+                  rota_server_opts opts{};
+                  opts.stream.close_timeout_ns = 1000 * ROTA_SEC; /* too long for the watchdog */
                   rota_addr addr = streams::address("unix:" + directory.file("socket"));
                   auto handler = [](rota_stream *stream, void *) {
                       static const std::string text(LARGE, 'x');
                       EXPECT_EQ(0, rota_stream_set_limits(stream, 2 * LARGE, 0));
-                      return static_cast<int>(rota_stream_write(stream, text.data(), text.size()));
+                      ssize_t n = rota_stream_write(stream, text.data(), text.size());
+                      written++;
+                      return static_cast<int>(n);
                   };
-                  EXPECT_EQ(0, rota_server_create(&server, &addr, handler, nullptr, nullptr));
+                  EXPECT_EQ(0, rota_server_create(&server, &addr, handler, nullptr, &opts));
                   for (int i = 0; i < 5; i++)
                       clients.emplace_back(addr);
                   EXPECT_TRUE(has_clients(server, 5));
-                  EXPECT_EQ(0, rota_sleep(10 * ROTA_MS));
+                  EXPECT_TRUE(eventually([] { return written == 5; }));
                   return 0;
               }));
-    EXPECT_LT(rota_time_ns() - begun, support::patience_ns(10 * ROTA_SEC));
 }
 
 TEST_P(ServerCall, ServersMayBeMadeAtTheVeryEnd)

@@ -6,8 +6,10 @@
 #define ROTA_TESTS_SERVERS_H
 
 #include <functional>
+#include <linux/sockios.h>
 #include <rota/server.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <utility>
 
@@ -133,6 +135,16 @@ public:
     {
         return send(fd_, text.data(), text.size(), MSG_NOSIGNAL) ==
                static_cast<ssize_t>(text.size());
+    }
+    /* Waits, without giving the loop away, until the server's kernel has all that was put: only
+     * then is the connection sure to be in the backlog, since connect(2) returns before its own
+     * last word has arrived. */
+    bool arrived() const
+    {
+        return support::eventually([this] {
+            int left = 0;
+            return ioctl(fd_, SIOCOUTQ, &left) != 0 || left == 0;
+        });
     }
     /* What has come: the bytes, "" for none yet, "END" or "RESET". */
     std::string got() const

@@ -130,7 +130,7 @@ TEST_P(StreamClose, WaitClosedMayBeCancelled)
                   Tasks tasks;
                   rota_task *task =
                       tasks.spawn([&] { return rota_stream_wait_closed(half.stream); });
-                  EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                  EXPECT_TRUE(loops::settled(task));
                   EXPECT_EQ(1, rota_task_cancel(task));
                   EXPECT_EQ(std::vector{-ECANCELED}, tasks.join());
                   EXPECT_EQ(-EINVAL, rota_stream_wait_closed(nullptr));

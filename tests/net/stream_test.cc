@@ -395,7 +395,7 @@ TEST(StreamMemory, EveryAllocationMayFail)
             Listener listener;
             rota_stream *stream = nullptr;
             int r = rota_stream_connect(&stream, &listener.addr(), nullptr);
-            int peer = listener.accepted();
+            int peer = r == 0 ? listener.accepted() : -1;
             if (r == 0)
                 r = rota_stream_set_limits(stream, SIZE_MAX - 1, 0);
             ssize_t n = r == 0 ? rota_stream_write(stream, text.data(), text.size()) : r;

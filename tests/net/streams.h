@@ -9,10 +9,13 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <rota/error.h>
 #include <rota/stream.h>
 #include <string>
 #include <string_view>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -179,6 +182,13 @@ struct Half {
         return text;
     }
 
+    /* Whether the stream has read all that the peer has sent. */
+    bool is_read() const
+    {
+        int left = -1;
+        return ioctl(peer(), SIOCOUTQ, &left) == 0 && left == 0;
+    }
+
     bool has_ended() const
     {
         char byte;
@@ -269,9 +279,12 @@ public:
     {
         return addr_;
     }
-    /* A non-blocking connection that is there already. */
+    /* A non-blocking connection, whose client is connected already: the client's last word, which
+     * completes it here, may still be on its way. */
     int accepted() const
     {
+        pollfd listening = {fd_, POLLIN, 0};
+        EXPECT_EQ(1, poll(&listening, 1, static_cast<int>(support::patience_ns(20'000))));
         return accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }
 
