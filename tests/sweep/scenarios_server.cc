@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <rota/loop.h>
 #include <rota/server.h>
 #include <rota/stream.h>
@@ -71,6 +72,10 @@ public:
         client_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         int r = ::connect(client_, &addr_.sockaddr.any, addr_.size);
         bool refused = r < 0 && errno == ECONNREFUSED;
+        pollfd connecting = {client_, POLLOUT, 0};
+        if (!refused) {
+            EXPECT_EQ(1, poll(&connecting, 1, static_cast<int>(support::patience_ns(20'000))));
+        }
         return !refused && send(client_, "x", 1, MSG_NOSIGNAL) == 1;
     }
     /* Whether it got its answer, or has lost the connection. */

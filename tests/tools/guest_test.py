@@ -15,7 +15,7 @@ import tempfile
 import unittest
 
 ROOT = GENERATOR = COMPILER = None
-PATIENCE = 100
+PATIENCE = 400 * float(os.environ.get("ROTA_TEST_TIMEOUT_SCALE", "1"))
 
 # What the parent has after rota was added to it.
 REPORT = """
