@@ -58,6 +58,8 @@ static int serve(void *arg)
         printf("listening on %s\n", name);
         fflush(stdout);
         r = rota_server_serve_forever(service.server);
+        if (r == ROTA_ECLOSED)
+            r = 0; /* a signal has stopped it before */
     }
     rota_server_unref(service.server);
     return r;
