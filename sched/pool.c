@@ -341,10 +341,13 @@ int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
     roti_dekker_init();
     roti_overflow_set_describe(roti_task_describe);
     int r = roti_fork_watch(pool);
-    if (r == 0)
-        r = worker_enter(pool->workers[0]);
     if (r < 0)
         return r;
+    r = worker_enter(pool->workers[0]);
+    if (r < 0) {
+        roti_fork_unwatch(pool);
+        return r;
+    }
     r = run_entered(pool);
     if (r == 0 && rota_task_status(pool->main_task, ret_status) < 0)
         *ret_status = -ETIMEDOUT; /* it outlived the deadline itself */
