@@ -13,6 +13,7 @@
 namespace {
 
 using loops::eventually;
+using loops::settled;
 using loops::Tasks;
 
 class Cancel : public loops::OneAndMany {};
@@ -23,16 +24,11 @@ int sleep_long()
     return rota_sleep(1000 * ROTA_SEC);
 }
 
-/* Spawns a body and lets it come to its first suspension. */
-rota_task *spawn_blocked(Tasks &tasks, std::atomic<int> &blocked, loops::Body body)
+/* Spawns a body and lets it come to its first wait. */
+rota_task *spawn_blocked(Tasks &tasks, loops::Body body)
 {
-    int before = blocked;
-    rota_task *task = tasks.spawn([&blocked, body = std::move(body)] {
-        blocked++;
-        return body();
-    });
-    EXPECT_TRUE(eventually([&] { return blocked > before; }));
-    EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
+    rota_task *task = tasks.spawn(std::move(body));
+    EXPECT_TRUE(settled(task));
     return task;
 }
 
@@ -69,8 +65,7 @@ TEST_P(Cancel, ABlockedTaskSeesItOnceAtItsSuspension)
 {
     EXPECT_EQ(0, run([] {
                   Tasks tasks;
-                  std::atomic<int> blocked{0};
-                  rota_task *task = spawn_blocked(tasks, blocked, [] {
+                  rota_task *task = spawn_blocked(tasks, [] {
                       EXPECT_EQ(-ECANCELED, sleep_long());
                       EXPECT_EQ(1, rota_task_cancelling(rota_current_task()));
                       EXPECT_EQ(0, rota_yield()) << "delivered once";
@@ -189,13 +184,16 @@ TEST_P(Cancel, ForwardsDownAChain)
 {
     EXPECT_EQ(
         0, run([] {
-            static std::atomic<int> leaf_cancelled, levels;
-            leaf_cancelled = levels = 0;
+            static std::atomic<int> leaf_cancelled;
+            static std::atomic<rota_task *> chain[11];
+            leaf_cancelled = 0;
+            for (auto &level : chain)
+                level = nullptr;
             struct Level {
                 static int body(void *arg)
                 {
                     auto depth = reinterpret_cast<std::intptr_t>(arg);
-                    levels++;
+                    chain[depth] = rota_current_task();
                     if (depth == 0) {
                         int r = sleep_long();
                         leaf_cancelled += r == -ECANCELED;
@@ -216,8 +214,9 @@ TEST_P(Cancel, ForwardsDownAChain)
             };
             rota_task *top = nullptr;
             EXPECT_EQ(0, rota_task_spawn(&top, Level::body, reinterpret_cast<void *>(10), nullptr));
-            EXPECT_TRUE(eventually([] { return levels == 11; }));
-            EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
+            EXPECT_TRUE(eventually([] { return chain[0] != nullptr; }));
+            for (auto &level : chain)
+                EXPECT_TRUE(settled(level));
             EXPECT_EQ(1, rota_task_cancel(top));
             int status = 0;
             EXPECT_EQ(0, rota_task_await(top, &status));
@@ -233,12 +232,11 @@ TEST_P(Cancel, ASwallowedForwardedRequestIsAnswered)
 {
     EXPECT_EQ(0, run([] {
                   Tasks tasks;
-                  std::atomic<int> blocked{0};
-                  rota_task *inner = spawn_blocked(tasks, blocked, [] {
+                  rota_task *inner = spawn_blocked(tasks, [] {
                       EXPECT_EQ(-ECANCELED, sleep_long());
                       return 11;
                   });
-                  rota_task *outer = spawn_blocked(tasks, blocked, [&] {
+                  rota_task *outer = spawn_blocked(tasks, [&] {
                       int status = 0;
                       EXPECT_EQ(0, rota_task_await(inner, &status));
                       EXPECT_EQ(11, status);
@@ -290,14 +288,13 @@ TEST_P(Cancel, ShieldedTasksGoOn)
 {
     EXPECT_EQ(0, run([] {
                   Tasks tasks;
-                  std::atomic<int> blocked{0};
-                  std::atomic<bool> go{false};
-                  rota_task *inner = spawn_blocked(tasks, blocked, [&] {
-                      while (!go)
-                          EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                  rota_future *go = nullptr;
+                  EXPECT_EQ(0, rota_future_create(&go, nullptr));
+                  rota_task *inner = spawn_blocked(tasks, [&] {
+                      EXPECT_EQ(0, rota_future_await(go, nullptr));
                       return 31;
                   });
-                  rota_task *outer = spawn_blocked(tasks, blocked, [&] {
+                  rota_task *outer = spawn_blocked(tasks, [&] {
                       int status = 5;
                       int r = rota_task_shield(inner, &status);
                       EXPECT_EQ(-ECANCELED, r);
@@ -305,9 +302,12 @@ TEST_P(Cancel, ShieldedTasksGoOn)
                       return r;
                   });
                   EXPECT_EQ(1, rota_task_cancel(outer));
-                  go = true;
+                  EXPECT_TRUE(eventually([&] { return rota_task_done(outer); }));
+                  EXPECT_FALSE(rota_task_done(inner));
+                  EXPECT_EQ(0, rota_future_set_result(go, nullptr));
                   EXPECT_EQ((std::vector<int>{31, -ECANCELED}), tasks.join());
                   EXPECT_EQ(0, rota_task_cancelling(rota_current_task()));
+                  rota_future_unref(go);
                   return 0;
               }));
 }
@@ -317,7 +317,6 @@ TEST_P(Cancel, FuturesKeepTheirOtherWaiters)
 {
     EXPECT_EQ(0, run([] {
                   Tasks tasks;
-                  std::atomic<int> blocked{0};
                   rota_future *future = nullptr;
                   int marker = 0;
                   EXPECT_EQ(0, rota_future_create(&future, nullptr));
@@ -326,8 +325,8 @@ TEST_P(Cancel, FuturesKeepTheirOtherWaiters)
                       int r = rota_future_await(future, &value);
                       return r < 0 ? r : value == &marker;
                   };
-                  rota_task *first = spawn_blocked(tasks, blocked, wait);
-                  spawn_blocked(tasks, blocked, wait);
+                  rota_task *first = spawn_blocked(tasks, wait);
+                  spawn_blocked(tasks, wait);
                   EXPECT_EQ(1, rota_task_cancel(first));
                   EXPECT_TRUE(eventually([&] { return rota_task_done(first); }));
                   EXPECT_FALSE(rota_future_done(future));

@@ -8,9 +8,11 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
+#include <unistd.h>
 
 #include "loop/handle.h"
 #include "loop/loop_impl.h"
@@ -180,17 +182,14 @@ TEST_P(Future, ManyTasksAwaitOne)
     EXPECT_EQ(0, run([&] {
                   Ref future;
                   loops::Tasks tasks;
-                  std::atomic<int> waiting{0};
                   for (int i = 0; i < 200; i++)
                       tasks.spawn([&] {
                           void *value = nullptr;
-                          waiting++;
                           int r = rota_future_await(future, &value);
                           EXPECT_EQ(&value_one, value);
                           return r;
                       });
-                  EXPECT_TRUE(eventually([&] { return waiting == 200; }));
-                  EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                  tasks.settle();
                   EXPECT_EQ(0, rota_future_set_result(future, &value_one));
                   for (int status : tasks.join())
                       EXPECT_EQ(0, status);
@@ -205,7 +204,7 @@ TEST_P(Future, BC11_CancellingAWaiterLeavesTheFutureToOthers)
                   loops::Tasks tasks;
                   rota_task *one = tasks.spawn([&] { return rota_future_await(future, nullptr); });
                   tasks.spawn([&] { return rota_future_await(future, nullptr); });
-                  EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
+                  tasks.settle();
                   EXPECT_EQ(1, rota_task_cancel(one));
                   EXPECT_TRUE(eventually([&] { return rota_task_done(one); }));
                   EXPECT_FALSE(rota_future_done(future));
@@ -224,7 +223,7 @@ TEST_P(Future, ACancelledFutureEndsItsWaitersWithoutCancellingThem)
                       EXPECT_EQ(-ECANCELED, rota_future_await(future, nullptr));
                       return rota_task_cancelling(rota_current_task());
                   });
-                  EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
+                  tasks.settle();
                   EXPECT_EQ(1, rota_future_cancel(future));
                   EXPECT_EQ(0, tasks.join()[0]);
                   return 0;
@@ -245,7 +244,7 @@ TEST_P(Future, H43_TheResultWinsAndTheRequestStays)
                           return rota_yield();
                       },
                       opts);
-                  EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
+                  EXPECT_TRUE(loops::settled(task));
                   EXPECT_EQ(0, rota_future_set_result(
                                    future, nullptr)); /* it is woken, and cannot run yet */
                   EXPECT_EQ(1, rota_task_cancel(task));
@@ -267,7 +266,7 @@ TEST_P(Future, TheLastReferenceWakesWaitersAndDropsCallbacks)
             for (int i = 0; i < 3; i++)
                 tasks.spawn([borrowed] { return rota_future_await(borrowed, nullptr); });
             EXPECT_EQ(0, rota_future_add_done_callback(future, Letter::call, &a, nullptr));
-            EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
+            tasks.settle();
             future.drop();
             EXPECT_EQ((std::vector<int>{ROTA_ECLOSED, ROTA_ECLOSED, ROTA_ECLOSED}), tasks.join());
             return 0;
@@ -348,16 +347,28 @@ TEST_P(Future, AThreadWaits)
               }));
 }
 
+/* Whether a thread of this process sleeps in the kernel. */
+bool sleeps(pid_t thread)
+{
+    std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
+    std::string line;
+    std::getline(stat, line);
+    return line.find(") S ") != std::string::npos;
+}
+
 TEST_P(Future, AThreadThatWaitsIsToldOfTheLastReference)
 {
     EXPECT_EQ(0, run([&] {
                   Ref future;
                   std::atomic<bool> over{false};
+                  std::atomic<pid_t> id{0};
                   std::thread thread([&, borrowed = static_cast<rota_future *>(future)] {
+                      id = gettid();
                       EXPECT_EQ(ROTA_ECLOSED, rota_future_wait(borrowed, 60 * ROTA_SEC, nullptr));
                       over = true;
                   });
-                  EXPECT_EQ(0, rota_sleep(20 * ROTA_MS));
+                  /* It has no reference, so it must have come to its wait. */
+                  EXPECT_TRUE(eventually([&] { return id != 0 && sleeps(id); }));
                   future.drop();
                   EXPECT_TRUE(eventually([&] { return over.load(); }));
                   thread.join();

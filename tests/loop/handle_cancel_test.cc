@@ -156,7 +156,8 @@ TEST(HandleCancelMany, ATaskWaitsOutACallbackOfAnotherLoop)
                    * it. */
                   rota_task *self = rota_current_task();
                   std::thread canceller([&] {
-                      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+                      EXPECT_TRUE(support::eventually(
+                          [&] { return roti_word_state(self->word.load()) == ROTI_WAITING; }));
                       EXPECT_EQ(1, rota_task_cancel(self));
                       blocker.go = true;
                   });

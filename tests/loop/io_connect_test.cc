@@ -93,12 +93,18 @@ TEST_P(IoConnect, AConnectThatGetsNoAnswerCanBeCancelledAndClosed)
     run([] {
         Listener listener(0); /* never accepts: what exceeds the queue gets no answer */
         std::vector<std::unique_ptr<Io>> fillers;
+        std::vector<std::atomic<bool>> ended(8);
         std::vector<std::unique_ptr<Task>> tasks;
         for (int i = 0; i < 8; i++) {
             fillers.push_back(std::make_unique<Io>(Listener::fresh()));
             struct roti_io *io = *fillers.back();
-            tasks.push_back(
-                std::make_unique<Task>([&listener, io] { return listener.connect(io); }));
+            tasks.push_back(std::make_unique<Task>([&, i, io] {
+                int r = listener.connect(io);
+                ended[i] = true;
+                return r;
+            }));
+            /* One after the other, so that it is the last ones that find the queue full. */
+            yield_until([&] { return ended[i] || is_waiting(io, ROTI_IO_WRITE); });
         }
         struct roti_io *last = *fillers[7];
         yield_until([&] { return is_waiting(last, ROTI_IO_WRITE); });

@@ -186,11 +186,14 @@ protected:
         IoTry::TearDown();
     }
 
+    /* Connects; what a byte sent at once is acknowledged for has come to the listener's queue. */
     void connect_one()
     {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         fds.push_back(fd);
         ASSERT_EQ(0, connect(fd, reinterpret_cast<sockaddr *>(&addr), sizeof addr));
+        put(fd, "x");
+        ASSERT_TRUE(support::eventually([=] { return unacknowledged(fd) == 0; }));
     }
 
     int accept_one()

@@ -12,11 +12,13 @@
 #include <arpa/inet.h>
 #include <cerrno>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <rota/error.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -49,6 +51,13 @@ inline std::pair<int, int> tcp_pair()
 inline void put(int fd, const std::string &text, int flags = 0)
 {
     ASSERT_EQ(static_cast<ssize_t>(text.size()), send(fd, text.data(), text.size(), flags));
+}
+
+/* How many bytes the peer of a TCP socket has not confirmed to have received; -1 on failure. */
+inline int unacknowledged(int fd)
+{
+    int count = -1;
+    return ioctl(fd, SIOCOUTQ, &count) == 0 ? count : -1;
 }
 
 inline bool is_open(int fd)

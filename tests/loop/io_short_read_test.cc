@@ -115,6 +115,7 @@ TEST_F(IoTry, AReadThatStopsAtAnUrgentMarkIsNotTakenForTheLast)
 {
     auto [server_fd, client] = tcp_pair();
     int server = server_fd; /* clang 14 captures no structured binding */
+    int client_fd = client;
     struct roti_io *io = open(server);
     EXPECT_EQ("EAGAIN", get(io));
     put(client, "abc");
@@ -126,7 +127,8 @@ TEST_F(IoTry, AReadThatStopsAtAnUrgentMarkIsNotTakenForTheLast)
         there = static_cast<int>(recv(server, buffer, sizeof buffer, MSG_PEEK | MSG_DONTWAIT));
         return there == 3 && (poll(), (flags(io) & ROTI_READY_PRI) != 0);
     }));
-    usleep(10'000); /* the rest is there as well, and its edge is taken in */
+    /* Once all is acknowledged the rest is there as well, and its edge is taken in. */
+    ASSERT_TRUE(support::eventually([=] { return unacknowledged(client_fd) == 0; }));
     poll();
     EXPECT_EQ("abc", get(io));
     EXPECT_EQ("def", get(io));

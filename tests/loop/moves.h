@@ -27,6 +27,7 @@ inline rota_counters total(rota_runtime *runtime)
         sum.spawned += one.spawned;
         sum.finished += one.finished;
         sum.parks += one.parks;
+        sum.wakes_sent += one.wakes_sent;
     }
     return sum;
 }

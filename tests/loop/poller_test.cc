@@ -113,7 +113,7 @@ TEST_F(Poller, H59AFullEventfdStillWakes)
     ASSERT_EQ(ssize_t{sizeof almost_full}, write(poller.wake_fd, &almost_full, sizeof almost_full));
     wait(kForever); /* uses up the edge; the counter stays */
     roti_poller_wake(&poller);
-    EXPECT_LT(wait(support::patience_ns(10'000 * kMs)), support::patience_ns(5'000 * kMs));
+    wait(kForever);
 }
 
 TEST_F(Poller, ZeroDoesNotBlock)
@@ -161,11 +161,14 @@ TEST_F(Poller, TheLongestTimeoutFitsBothInterfaces)
     static_assert(ROTI_POLLER_TIMEOUT_MAX_NS / kMs <= INT32_MAX);
     for (bool has_pwait2 : {true, false}) {
         poller.has_pwait2 = has_pwait2;
-        std::thread waker([this] {
+        std::atomic<bool> woken{false};
+        std::thread waker([&] {
             usleep(5000);
+            woken = true;
             roti_poller_wake(&poller);
         });
-        EXPECT_GE(wait(INT64_MAX), 4 * kMs);
+        wait(INT64_MAX);
+        EXPECT_TRUE(woken) << "it did not overflow";
         waker.join();
     }
 }

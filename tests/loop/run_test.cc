@@ -87,8 +87,8 @@ TEST_P(Run, InsideARunIsRefusedAndHarmless)
 /* B-M01: each leftover is cancelled, and its clean-up awaited; what clean-up spawns is, too. */
 TEST_P(Run, LeftoversAreCancelledAndAwaited)
 {
-    static std::atomic<int> cleaned, spawned_late;
-    cleaned = spawned_late = 0;
+    static std::atomic<int> begun, cleaned, spawned_late;
+    begun = cleaned = spawned_late = 0;
     EXPECT_EQ(3, run([] {
                   auto late = [](void *) {
                       int r = rota_sleep(1000 * ROTA_SEC);
@@ -98,6 +98,7 @@ TEST_P(Run, LeftoversAreCancelledAndAwaited)
                   static rota_task_fn late_fn;
                   late_fn = late;
                   auto body = [](void *) {
+                      begun++;
                       int r = rota_sleep(1000 * ROTA_SEC);
                       if (r != -ECANCELED || rota_sleep(5 * ROTA_MS) != 0)
                           return -1;
@@ -108,7 +109,7 @@ TEST_P(Run, LeftoversAreCancelledAndAwaited)
                   };
                   for (int i = 0; i < 20; i++)
                       EXPECT_EQ(0, rota_task_spawn(nullptr, body, nullptr, nullptr));
-                  EXPECT_EQ(0, rota_sleep(5 * ROTA_MS));
+                  EXPECT_TRUE(eventually([] { return begun == 20; }));
                   return 3;
               }));
     EXPECT_EQ(20, cleaned);
@@ -126,6 +127,7 @@ TEST(RunDeadline, StragglersAreNamed)
     if (child == 0) {
         /* In a process of its own: a straggler's memory stays for ever, by design. */
         static loops::Reports reports;
+        static std::atomic<bool> begun;
         rota_run_opts opts{};
         opts.loops = 2;
         opts.shutdown_timeout_ns = 20 * ROTA_MS;
@@ -135,13 +137,14 @@ TEST(RunDeadline, StragglersAreNamed)
             rota_task_opts named{};
             named.name = "stubborn";
             auto stubborn = [](void *) {
+                begun = true;
                 for (;;)
                     if (rota_sleep(1000 * ROTA_SEC) == 0)
                         return 0;
             };
             if (rota_task_spawn(nullptr, stubborn, nullptr, &named) != 0)
                 return -1;
-            return rota_sleep(ROTA_MS) == 0 ? 9 : -1;
+            return eventually([] { return begun.load(); }) ? 9 : -1;
         };
         int r = rota_run(body, nullptr, &opts);
         bool named = reports.count() == 1 && reports.list[0].error == -ETIMEDOUT &&

@@ -526,7 +526,7 @@ TEST_P(Task, DumpNamesWhatATaskWaitsFor)
                       tasks.spawn([] { return rota_sleep(1000 * ROTA_SEC) < 0 ? 0 : 1; }, opts);
                   opts.name = "joiner";
                   tasks.spawn([&] { return rota_task_await(sleeper, nullptr); }, opts);
-                  EXPECT_EQ(0, rota_sleep(20 * ROTA_MS));
+                  tasks.settle();
                   char *text = nullptr;
                   std::size_t size = 0;
                   FILE *stream = open_memstream(&text, &size);

@@ -97,13 +97,13 @@ TEST_P(Timeout, BW08_AForeignCancelIsNoTimeout)
                   std::atomic<bool> expired{true};
                   rota_task *task = tasks.spawn([&] {
                       rota_timeout timeout = {};
-                      EXPECT_EQ(0, rota_timeout_begin(&timeout, 10 * ROTA_SEC));
-                      int r = rota_timeout_end(&timeout, rota_sleep(60 * ROTA_SEC));
+                      EXPECT_EQ(0, rota_timeout_begin(&timeout, 1000 * ROTA_SEC));
+                      int r = rota_timeout_end(&timeout, rota_sleep(2000 * ROTA_SEC));
                       expired = rota_timeout_expired(&timeout);
                       EXPECT_EQ(1, requests());
                       return r;
                   });
-                  EXPECT_EQ(0, rota_sleep(5 * ROTA_MS));
+                  tasks.settle();
                   EXPECT_EQ(1, rota_task_cancel(task));
                   EXPECT_EQ(-ECANCELED, tasks.join()[0]);
                   EXPECT_FALSE(expired);
@@ -149,10 +149,10 @@ TEST_P(Timeout, ScopesEndInnermostFirstInTheirOwnTask)
 {
     EXPECT_EQ(0, run([&] {
                   rota_timeout outer = {}, inner = {};
-                  EXPECT_EQ(0, rota_timeout_begin(&outer, ROTA_SEC));
-                  EXPECT_EQ(0, rota_timeout_begin(&inner, ROTA_SEC));
+                  EXPECT_EQ(0, rota_timeout_begin(&outer, 1000 * ROTA_SEC));
+                  EXPECT_EQ(0, rota_timeout_begin(&inner, 1000 * ROTA_SEC));
                   EXPECT_EQ(ROTA_ESTATE, rota_timeout_end(&outer, 0));
-                  EXPECT_EQ(0, rota_timeout_reschedule(&outer, rota_time_ns() + 2 * ROTA_SEC));
+                  EXPECT_EQ(0, rota_timeout_reschedule(&outer, rota_time_ns() + 2000 * ROTA_SEC));
                   loops::Tasks tasks;
                   tasks.spawn([&] {
                       EXPECT_EQ(ROTA_ESTATE, rota_timeout_end(&inner, 0));
@@ -373,6 +373,7 @@ TEST_P(Timeout, AnAwaitedTaskIsCancelledForIt)
     EXPECT_EQ(0, run([&] {
                   loops::Tasks tasks;
                   rota_task *child = tasks.spawn([] { return rota_sleep(60 * ROTA_SEC); });
+                  tasks.settle();
                   rota_timeout timeout = {};
                   EXPECT_EQ(0, rota_timeout_begin(&timeout, 2 * ROTA_MS));
                   int status = 0;

@@ -57,9 +57,7 @@ TEST_P(Timer, BT01_OnlyTheLiveTimerFires)
                 0, rota_call_later(nullptr, nullptr, 1000 * ROTA_SEC, count_up, &distant, nullptr));
             EXPECT_EQ(ROTA_PREVENTED, rota_handle_cancel(&handle));
             EXPECT_TRUE(eventually([&] { return live == 1; }));
-            std::int64_t elapsed_ns = rota_time_ns() - start_ns;
-            EXPECT_GE(elapsed_ns, 50 * ROTA_MS);
-            EXPECT_LT(elapsed_ns, support::patience_ns(300 * ROTA_MS));
+            EXPECT_GE(rota_time_ns() - start_ns, 50 * ROTA_MS);
             rota_unpin();
             return 0;
         }));
@@ -213,9 +211,10 @@ TEST_P(Timer, BT05_WhenIsReadableForEver)
             EXPECT_EQ(0, rota_call_at(nullptr, &fired, when_ns, count_up, &calls, nullptr));
             EXPECT_EQ(0, rota_call_at(nullptr, &cancelled, when_ns + 1, count_up, &calls, nullptr));
             std::int64_t before_ns = rota_time_ns();
-            EXPECT_EQ(0, rota_call_later(nullptr, &later, ROTA_SEC, count_up, &calls, nullptr));
-            EXPECT_GE(rota_handle_when(&later), before_ns + ROTA_SEC);
-            EXPECT_LE(rota_handle_when(&later), rota_time_ns() + ROTA_SEC);
+            EXPECT_EQ(0,
+                      rota_call_later(nullptr, &later, 1000 * ROTA_SEC, count_up, &calls, nullptr));
+            EXPECT_GE(rota_handle_when(&later), before_ns + 1000 * ROTA_SEC);
+            EXPECT_LE(rota_handle_when(&later), rota_time_ns() + 1000 * ROTA_SEC);
             EXPECT_EQ(ROTA_PREVENTED, rota_handle_cancel(&cancelled));
             EXPECT_TRUE(eventually([&] { return calls == 1; }));
             EXPECT_EQ(when_ns, rota_handle_when(&fired));
@@ -295,7 +294,7 @@ TEST_P(Timer, ASleepIsCancelledAndItsTimerGoes)
                   const roti_wheel &wheel = rota_running_loop()->timers.wheel;
                   std::size_t before = wheel.count;
                   rota_task *task = tasks.spawn([] { return rota_sleep(60 * ROTA_SEC); }, opts);
-                  EXPECT_EQ(0, rota_sleep(2 * ROTA_MS));
+                  EXPECT_TRUE(loops::settled(task));
                   EXPECT_EQ(before + 1, wheel.count);
                   EXPECT_EQ(1, rota_task_cancel(task));
                   EXPECT_EQ(-ECANCELED, tasks.join()[0]);
