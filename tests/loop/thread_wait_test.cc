@@ -159,7 +159,7 @@ TEST(ThreadWait, H42_TheFrameGoesRightAfterTheWake)
 {
     /* Waiters return, poison their frame and wait anew, with a deadline now and then; every wake
      * that claimed is seen by exactly one of them. */
-    const int rounds = static_cast<int>(support::scale(5'000));
+    const int rounds = static_cast<int>(support::scale(2'000));
     Object object;
     std::atomic<std::int64_t> woken{0};
     std::atomic<int> left{4};
