@@ -133,7 +133,7 @@ static int accept_one(struct roti_listener *listener,
     int fd = call(listener->io, &addr, &size);
     if (fd < 0) {
         roti_server_dismiss(server);
-        return is_awaited(listener->io) ? fd : -EAGAIN;
+        return fd == -EAGAIN || is_awaited(listener->io) ? fd : -EAGAIN;
     }
     struct roti_peer peer = roti_peer_of(&addr, size);
     bool here = server->opts.accept != ROTA_ACCEPT_HANDOVER;

@@ -10,6 +10,7 @@
  * one: stay with the running thread, read the newest value, do not fail.
  */
 #include "tests/model/engine.h"
+#include "tests/support/splitmix.h"
 
 #define PATH_MAX_LENGTH 8192
 #define CHANGES_MAX 8
@@ -31,19 +32,16 @@ static struct {
     unsigned spurious;
 } search;
 
-/* ---- Random numbers: SplitMix64, which takes any seed ------------------------------------- */
+/* ---- Random numbers ------------------------------------------------------------------------ */
 
 static uint64_t random_next(void)
 {
-    uint64_t mixed = search.random += UINT64_C(0x9E3779B97F4A7C15);
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return mixed ^ (mixed >> 31);
+    return splitmix_next(&search.random);
 }
 
 static unsigned random_below(unsigned count)
 {
-    return (unsigned)(((random_next() >> 32) * count) >> 32);
+    return splitmix_below(&search.random, count);
 }
 
 /* ---- dfs ---------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
  * where that ends.
  */
 #include "tests/sim/engine.h"
+#include "tests/support/splitmix.h"
 
 #include <string.h>
 
@@ -21,18 +22,9 @@ static struct {
     uint32_t position;
 } decide;
 
-/* SplitMix64, which takes any seed. */
-static uint64_t random_next(void)
-{
-    uint64_t mixed = decide.random += UINT64_C(0x9E3779B97F4A7C15);
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return mixed ^ (mixed >> 31);
-}
-
 static uint32_t random_below(uint32_t count)
 {
-    return (uint32_t)(((random_next() >> 32) * count) >> 32);
+    return splitmix_below(&decide.random, count);
 }
 
 /* Each class of faults is on in every other run, with a rate of its own. */

@@ -44,6 +44,14 @@ __attribute__((noinline)) void scenario_scribble(void)
         frame[i] = (char)0xA5;
 }
 
+void scenario_join(struct rota_task **tasks, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        SIM_ASSERT(rota_task_await(tasks[i], NULL) == 0);
+        rota_task_unref(tasks[i]);
+    }
+}
+
 int scenario_dawdle(void)
 {
     int r = 0;

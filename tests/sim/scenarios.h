@@ -21,6 +21,9 @@ bool scenario_is_shortage(int error);
 /* Overwrites the stack below its caller, where frames that were left lie. */
 void scenario_scribble(void);
 
+/* Awaits tasks, and ends the references to them. */
+void scenario_join(struct rota_task **tasks, unsigned count);
+
 /* Yields now and then. 0, or -ECANCELED. */
 int scenario_dawdle(void);
 

@@ -144,10 +144,7 @@ static int keep_loops(void *arg)
     for (uint32_t wanted = 1 + sim_draw(4); count < wanted; count++)
         if (rota_task_spawn(&tasks[count], keep_loop, NULL, NULL) < 0)
             break;
-    for (unsigned i = 0; i < count; i++) {
-        SIM_ASSERT(rota_task_await(tasks[i], NULL) == 0);
-        rota_task_unref(tasks[i]);
-    }
+    scenario_join(tasks, count);
     return 0;
 }
 
@@ -192,10 +189,7 @@ static int wake_together(void *arg)
             break;
     expected = count; /* none has arrived yet, or the sleep was too short */
     all_arrived = arrived == expected;
-    for (unsigned i = 0; i < count; i++) {
-        SIM_ASSERT(rota_task_await(tasks[i], NULL) == 0);
-        rota_task_unref(tasks[i]);
-    }
+    scenario_join(tasks, count);
     return 0;
 }
 
@@ -312,10 +306,7 @@ static int ask_and_answer(void *arg)
                 break;
     if (count > 0)
         SIM_ASSERT(write_answers(NULL) == 0);
-    for (unsigned i = 0; i < count; i++) {
-        SIM_ASSERT(rota_task_await(tasks[i], NULL) == 0);
-        rota_task_unref(tasks[i]);
-    }
+    scenario_join(tasks, count);
     while (made > 0)
         rota_future_unref(answers[--made]);
     return 0;
