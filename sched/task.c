@@ -40,6 +40,14 @@ void roti_task_report(const char *text, struct rota_task *task, int status)
 /* ---- The body ----------------------------------------------------------------------------------
  */
 
+/* Debug: named before anyone can see the end, so that a joiner finds the report made. */
+static void check_undelivered(struct rota_task *task, int status)
+{
+    /* [T9] relaxed: requests that come later are too late for the body to see. */
+    if (roti_word_undelivered(roti_load(T9, relaxed, &task->word)) > 0 && status != -ECANCELED)
+        roti_task_report("a task ended without seeing its cancellation", task, status);
+}
+
 /* Publishes the end and wakes the joiners. The last use of the task's lock by the task itself. */
 static void task_complete(struct rota_task *task, int status)
 {
@@ -54,8 +62,6 @@ static void task_complete(struct rota_task *task, int status)
             roti_list_push_back(&woken, &wait->link);
     roti_spin_unlock(&task->lock);
     roti_wait_wake_all(&woken);
-    if (task->pool->debug && roti_word_undelivered(word) > 0 && status != -ECANCELED)
-        roti_task_report("a task ended without seeing its cancellation", task, status);
     if (status == ROTA_EXIT)
         roti_pool_exit(task->pool);
 }
@@ -71,6 +77,8 @@ static struct roti_fiber_exit task_main(void *arg, void *transfer)
     if (frame->arg_release != NULL)
         frame->arg_release(frame->arg);
     ROTI_ASSERT(frame->scope == NULL && "a timeout scope outlives its task");
+    if (task->pool->debug)
+        check_undelivered(task, status);
 
     /* Only now is it certain which thread this is, and that it stays so. */
     struct roti_worker *worker = roti_worker_current();

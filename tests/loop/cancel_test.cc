@@ -408,7 +408,7 @@ TEST_P(Cancel, StormOfChains)
               }));
 }
 
-/* Debug: what was swallowed or never seen is named. */
+/* Debug: what was swallowed or never seen is named, before the task is seen to end. */
 TEST_P(Cancel, DebugNamesSwallowedRequests)
 {
     loops::Reports reports;
@@ -425,6 +425,7 @@ TEST_P(Cancel, DebugNamesSwallowedRequests)
                              return 1;
                          });
                          tasks.join();
+                         EXPECT_EQ(1U, reports.count());
                          tasks.spawn([] {
                              rota_task_cancel(rota_current_task());
                              EXPECT_EQ(-ECANCELED, rota_yield());
