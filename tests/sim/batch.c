@@ -172,9 +172,13 @@ static bool play_all(const struct sim_scenario *scenario, const struct sim_batch
     uint64_t fails = 0;
     uint64_t runs = 0;
     bool repeatable = true;
-    for (uint64_t seed = batch->first; seed - batch->first < batch->seeds; seed++) {
+    for (uint64_t i = 0; i < batch->seeds; i++) {
+        uint64_t seed = batch->first + (batch->backwards ? batch->seeds - 1 - i : i);
         play(scenario, &options, seed);
         runs++;
+        if (batch->hashes)
+            printf("%s %lu %016lx\n", scenario->name, (unsigned long)seed,
+                   (unsigned long)outcome->hash);
         steps += outcome->steps;
         if (!outcome->passed && fails++ < FAILURES_SHOWN)
             printf("%s seed %lu: %s\n", scenario->name, (unsigned long)seed, outcome->reason);

@@ -14,6 +14,8 @@ struct sim_batch {
     uint64_t trace;  /* not 0: this seed alone, with its trace */
     uint64_t shrink; /* not 0: this seed, shrunk */
     bool must_fail;  /* the program has a planted fault */
+    bool hashes;     /* print each run's: two processes must agree */
+    bool backwards;  /* the last seed first */
 };
 
 /* Plays them and prints a line. False: not as it should be. */

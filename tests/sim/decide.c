@@ -16,6 +16,7 @@ static struct {
     uint64_t random;
     uint32_t rates[SIM_CLASS_COUNT]; /* a question in so many is not answered tamely; 0: none */
     uint32_t slice_mean;
+    uint32_t heals_at; /* after so many answers */
     uint64_t hash;
     struct sim_log *log;
     bool replaying;
@@ -32,6 +33,7 @@ static void draw_profile(void)
 {
     static const uint32_t fault_rates[] = {2, 5, 20, 100};
     static const uint32_t means[] = {3, 10, 40, 200, 1000};
+    decide.heals_at = random_below(2) == 0 ? UINT32_MAX : random_below(1u << random_below(16));
     for (unsigned i = 0; i < SIM_CLASS_COUNT; i++)
         decide.rates[i] = random_below(2) == 0 ? 0 : fault_rates[random_below(4)];
     decide.slice_mean = means[random_below(5)];
@@ -53,6 +55,7 @@ void sim_decide_begin(const struct sim_options *options, uint64_t seed, struct s
     decide.hash = UINT64_C(14695981039346656037);
     decide.log = log;
     decide.replaying = options->replaying;
+    decide.heals_at = UINT32_MAX;
     if (!decide.replaying) {
         log->count = 0;
         draw_profile();
@@ -83,8 +86,15 @@ static uint32_t answer(uint32_t drawn, uint32_t count)
     return taken;
 }
 
+bool sim_healed(void)
+{
+    return decide.position >= decide.heals_at;
+}
+
 static bool is_tame(enum sim_class class)
 {
+    if (class != SIM_WORK && sim_healed())
+        return true;
     uint32_t rate = decide.rates[class];
     return rate == 0 || (rate > 1 && random_below(rate) != 0);
 }

@@ -47,6 +47,8 @@ struct sim_thread {
 void sim_decide_begin(const struct sim_options *options, uint64_t seed, struct sim_log *log);
 uint32_t sim_choose_slice(void);
 uint64_t sim_hash(void);
+/* The run's faults are over, and threads take turns. */
+bool sim_healed(void);
 
 /* schedule.c: plays a scenario to its end. */
 void sim_play(const struct sim_scenario *scenario, const struct sim_options *options);

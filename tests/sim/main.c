@@ -6,6 +6,8 @@
  * --trace SEED plays one run and prints what happens in it; --shrink SEED looks for a run that
  * fails in the same way with as few decisions that are not tame as it can, and traces that.
  * --finds N passes if each scenario fails within N seeds: the program has a planted fault.
+ * --hashes prints the hash of each run's trace, which another process, with --backwards the last
+ * seed first, must print as well.
  */
 #include "tests/sim/batch.h"
 
@@ -21,6 +23,8 @@ enum option_key {
     KEY_FIRST,
     KEY_TRACE,
     KEY_SHRINK,
+    KEY_HASHES,
+    KEY_BACKWARDS,
     KEY_FINDS
 };
 
@@ -30,6 +34,8 @@ static const struct option long_options[] = {{"list", no_argument, NULL, KEY_LIS
                                              {"first", required_argument, NULL, KEY_FIRST},
                                              {"trace", required_argument, NULL, KEY_TRACE},
                                              {"shrink", required_argument, NULL, KEY_SHRINK},
+                                             {"hashes", no_argument, NULL, KEY_HASHES},
+                                             {"backwards", no_argument, NULL, KEY_BACKWARDS},
                                              {"finds", required_argument, NULL, KEY_FINDS},
                                              {NULL, 0, NULL, 0}};
 
@@ -37,7 +43,7 @@ static __attribute__((noreturn)) void usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--list] [--scenario NAME] [--seeds N] [--first SEED] [--finds N]\n"
-            "       [--trace SEED] [--shrink SEED]\n",
+            "       [--trace SEED] [--shrink SEED] [--hashes] [--backwards]\n",
             program);
     exit(2);
 }
@@ -79,6 +85,12 @@ static bool parse_option(struct sim_batch *batch, const char *program, int key)
         return true;
     case KEY_SHRINK:
         batch->shrink = parse_number(program, optarg);
+        return true;
+    case KEY_HASHES:
+        batch->hashes = true;
+        return true;
+    case KEY_BACKWARDS:
+        batch->backwards = true;
         return true;
     default:
         return false;

@@ -73,6 +73,11 @@ FAULTS = {
              "    roti_spin_unlock(&timers->lock);",
              "    bool removed = timer->node.place != ROTI_WHEEL_OUT &&\n"
              "                   roti_wheel_remove(&timers->wheel, &timer->node);")]),
+    "oversleeps": (
+        "a loop's poll takes ten seconds more than its next timer allows",
+        "loop/loop.c", "timers", [
+            ("return until_ns > now_ns ? until_ns - now_ns : 0;",
+             "return until_ns > now_ns ? until_ns - now_ns + INT64_C(10000000000) : 0;")]),
     "edge_erased": (
         "the note that a descriptor has nothing erases an edge that came meanwhile",
         "loop/readiness.c", "echo", [

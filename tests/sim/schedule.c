@@ -27,8 +27,9 @@
 #define POINT_NS 20
 #define STALL_NS INT64_C(20000000)
 #define REPORT_SECONDS 5
-#define SCHEDULING_STEPS 10 /* so that a loop which only pauses comes to an end */
-#define PAUSE_ROUNDS 4      /* schedulings that a thread in a loop of waiting sits out */
+#define HEALTHY_NS INT64_C(3000000000) /* what has healed comes to its end within so much */
+#define SCHEDULING_STEPS 10            /* so that a loop which only pauses comes to an end */
+#define PAUSE_ROUNDS 4                 /* schedulings that a thread in a loop of waiting sits out */
 
 struct event {
     int64_t when_ns;
@@ -50,6 +51,7 @@ static struct {
     uint64_t steps_max;
     uint64_t rounds; /* schedulings */
     int64_t now_ns;
+    int64_t healed_ns;               /* 0: not yet */
     struct event events[EVENTS_MAX]; /* a heap */
     unsigned event_count;
     uint64_t events_made;
@@ -189,6 +191,10 @@ static void charge(void)
     sim.now_ns += (int64_t)(sim.slice - sim_slice) * POINT_NS;
     if (sim.steps > sim.steps_max)
         sim_fail("more than %lu steps", (unsigned long)sim.steps_max);
+    if (sim.healed_ns == 0 && sim_healed())
+        sim.healed_ns = sim.now_ns;
+    if (sim.healed_ns != 0 && sim.now_ns > sim.healed_ns + HEALTHY_NS)
+        sim_fail("healthy for %ld s, and not at its end", (long)(HEALTHY_NS / 1000000000));
 }
 
 static void give_slice(void)

@@ -2,26 +2,36 @@
 /*
  * sim.h - the simulator: the whole runtime, with all its threads in one, on a kernel of ours.
  *
- * Problem.   A task that is lost once in a billion interleavings is lost in production. A test on
- *            real threads neither reaches such an interleaving nor repeats it, and a real network
- *            fails when it likes.
- * Design.    The product's own source is linked with three stand-ins, and nothing else is changed:
- *              sched/base/thread.c   the thread object: that of the virtual thread (thread.c)
- *              loop/syscall.c        the kernel: epoll, eventfd, sockets (kernel.c, socket.c,
- * connect.c) pthread, clock, futex by names of our own (thread.c) and each atomic operation is a
- * point where another virtual thread may go on (point.h). All that chance decides goes through
- * sim_choose(): who runs and for how long, how many bytes a read gives, which call fails, what the
- * scenario does next. So a run is a function of its seed, or of a list of decisions (decide.c). 0
- * is the tame answer to every question: run on, give all, do not fail. Setting decisions to 0
- * therefore shrinks a run (batch.c), and bytes from a fuzzer are one. Time.      Virtual. Running
- * costs little of it; where all threads wait, it jumps to the next deadline or delivery. Where
- * there is none either, somebody was not woken: the run fails, with what each thread and each task
- * waits for. Orders.    Sequentially consistent: weak memory is the explorer's (tests/model). What
- * the simulator finds are lost wakes and tasks, double runs, uses after free by protocol, and
- * whatever a network can do to a program. Faults.    Drawn per run from classes that are on or off
- * (swarm), so that runs with few faults, with one kind only, and with none are among them. Runs.
- * Each in a process of its own, forked from one that has run nothing, so that no run inherits
- * anything and a crash is a result like any other (batch.c).
+ * Problem.   A task that is lost once in a billion interleavings is lost in production. A test
+ *            on real threads neither reaches such an interleaving nor repeats it, and a real
+ *            network fails when it likes.
+ *
+ * Design.    The product's own source is linked with stand-ins for two files, and nothing else
+ *            is changed: for sched/base/thread.c, so that the thread object is the virtual
+ *            thread's (thread.c), and for loop/syscall.c, so that the kernel is ours: epoll,
+ *            eventfd, sockets (kernel.c, socket.c, connect.c). What is called of pthread, of the
+ *            clock and of the futex has names of our own (thread.c), and each atomic operation
+ *            is a point where another virtual thread may go on (point.h). All that chance
+ *            decides goes through sim_choose(): who runs and for how long, how many bytes a read
+ *            gives, which call fails, what the scenario does next. So a run is a function of its
+ *            seed, or of a list of decisions (decide.c). 0 is the tame answer to every question:
+ *            run on, give all, do not fail. Setting decisions to 0 therefore shrinks a run
+ *            (batch.c), and bytes from a fuzzer are one.
+ *
+ * Time.      Virtual. Running costs little of it; where all threads wait, it jumps to the next
+ *            deadline or delivery. Where there is none either, somebody was not woken: the run
+ *            fails, with what each thread and each task waits for.
+ *
+ * Orders.    Sequentially consistent: weak memory is the explorer's (tests/model). What the
+ *            simulator finds are lost wakes and tasks, double runs, uses after free by protocol,
+ *            and whatever a network can do to a program.
+ *
+ * Faults.    Drawn per run from classes that are on or off, so that runs with few faults, with
+ *            one kind only, and with none are among them. Every other run heals: from some point
+ *            on nothing fails and everybody has their turn, and then it must end in time.
+ *
+ * Runs.      Each in a process of its own, forked from one that has run nothing, so that no run
+ *            inherits anything and a crash is a result like any other (batch.c).
  */
 #ifndef ROTI_TESTS_SIM_H
 #define ROTI_TESTS_SIM_H
