@@ -45,9 +45,10 @@ struct model_location {
     int last;           /* index of the newest store */
     int16_t operations; /* the newest index that a seq_cst operation wrote or read */
     bool has_kept;
-    uint32_t loaded[MODEL_THREADS_MAX]; /* each thread's tick at its last load here */
-    uint32_t kept[MODEL_THREADS_MAX];   /* the same, of a load that is used for good; 0: none */
-    const char *kept_file;              /* of the last that said so */
+    uint32_t touched[MODEL_THREADS_MAX]; /* each thread's tick at its last operation here */
+    uint32_t loaded[MODEL_THREADS_MAX];  /* the same, of its last load */
+    uint32_t kept[MODEL_THREADS_MAX];    /* the same, of a load that is used for good; 0: none */
+    const char *kept_file;               /* of the last that said so */
     int kept_line;
     struct model_store stores[MODEL_HISTORY]; /* by index modulo MODEL_HISTORY */
 };
@@ -194,9 +195,13 @@ static inline bool model_is_native(void)
 /* memory.c: */
 void model_memory_begin(void);
 void model_thread_memory_begin(struct model_thread *thread, unsigned index);
+/* Fails the run unless all operations there happened before this thread frees them. */
+void model_memory_freed(const volatile void *address, size_t size);
 /* race.c: */
 void model_race_begin(void);
 void model_race_forget(const volatile void *address, size_t size);
+/* As model_memory_freed(), of announced plain accesses. */
+void model_race_freed(const volatile void *address, size_t size);
 /* stand_in.c: the heap, the thread object and assertions of sched/base, for the explorer. */
 void model_stand_in_begin(void);
 /* Fails the run when the address lies in a freed block. */

@@ -150,6 +150,67 @@ FAILS(plain_change, change_behind, "changed by plain code");
 FAILS(one_size, mix_sizes, "an atomic of 8 bytes is accessed as 1");
 MODEL_TEST(forgotten) = {.threads = {change_and_forget}, .setup = reset};
 
+/* ---- Freeing is a write of the whole block ------------------------------------------------------
+ */
+
+struct shared {
+    _Atomic(int) looked_at;
+    int plain;
+};
+
+static struct shared *shared;
+static _Atomic(int) owners;
+
+static void share(void)
+{
+    shared = roti_zalloc(sizeof *shared);
+    roti_store(TE35, relaxed, &owners, 2);
+}
+
+static void give_up(void)
+{
+    if (roti_fetch_sub(TE36, acq_rel, &owners, 1) == 1)
+        roti_free(shared, sizeof *shared);
+}
+
+static void look_and_give_up(unsigned thread)
+{
+    (void)thread;
+    (void)roti_load(TE37, relaxed, &shared->looked_at);
+    give_up();
+}
+
+static void read_and_give_up(unsigned thread)
+{
+    (void)thread;
+    ROTI_PLAIN_READ(&shared->plain);
+    give_up();
+}
+
+static void write_and_give_up(unsigned thread)
+{
+    if (thread == 0)
+        ROTI_PLAIN_WRITE(&shared->plain);
+    give_up();
+}
+
+#define SHARES(identifier, body, text)                                                             \
+    MODEL_TEST(identifier) = {.threads = {body, body}, .setup = share};                            \
+    MODEL_TEST(identifier##_released) = {.threads = {body, body},                                  \
+                                         .setup = share,                                           \
+                                         .mutant = "TE36:0",                                       \
+                                         .fails_within = 20,                                       \
+                                         .fails_with = text};                                      \
+    MODEL_TEST(identifier##_acquired) = {.threads = {body, body},                                  \
+                                         .setup = share,                                           \
+                                         .mutant = "TE36:1",                                       \
+                                         .fails_within = 20,                                       \
+                                         .fails_with = text}
+
+SHARES(free_after_operation, look_and_give_up, "freed against an operation of thread");
+SHARES(free_after_read, read_and_give_up, "freed against a read by thread");
+SHARES(free_after_write, write_and_give_up, "freed against the write at");
+
 /* ---- Values, of each width and kind -------------------------------------------------------------
  */
 

@@ -49,6 +49,7 @@ static struct model_location *location_create(const volatile void *address, unsi
     location->last = 0;
     location->operations = 0;
     location->has_kept = false;
+    memset(location->touched, 0, sizeof location->touched);
     memset(location->loaded, 0, sizeof location->loaded);
     memset(location->kept, 0, sizeof location->kept);
     location->stores[0] =
@@ -56,6 +57,7 @@ static struct model_location *location_create(const volatile void *address, unsi
     return location;
 }
 
+/* The location that this thread is about to use. */
 static struct model_location *location_find(const volatile void *address, unsigned size)
 {
     model_heap_check(address);
@@ -63,9 +65,10 @@ static struct model_location *location_find(const volatile void *address, unsign
         model_fail("more than %d locations", MODEL_LOCATIONS_MAX);
     uint32_t number =
         model_table_get(&model.location_table, (uintptr_t)address, model.location_count);
-    if (number == model.location_count)
-        return location_create(address, size);
-    struct model_location *location = &model.locations[number];
+    bool fresh = number == model.location_count;
+    struct model_location *location =
+        fresh ? location_create(address, size) : &model.locations[number];
+    location->touched[model.current] = model_running()->current.view.clock[model.current];
     if (location->size != size)
         model_fail("an atomic of %u bytes is accessed as %u", location->size, size);
     if (store_at(location, location->last)->value != read_memory(address, size))
@@ -82,6 +85,23 @@ void model_forget(const volatile void *address, size_t size)
             model_table_drop(&model.location_table, at);
     }
     model_race_forget(address, size);
+}
+
+void model_memory_freed(const volatile void *address, size_t size)
+{
+    uintptr_t start = (uintptr_t)address;
+    for (unsigned i = 0; i < model.location_count; i++) {
+        const struct model_location *location = &model.locations[i];
+        uintptr_t at = (uintptr_t)location->address;
+        bool inside = at >= start && at - start < size;
+        if (!inside || model_table_get(&model.location_table, at, MODEL_TABLE_NONE) != i)
+            continue;
+        for (int j = 0; j < MODEL_THREADS_MAX; j++)
+            if (j != model.current && location->touched[j] > model_running()->current.view.clock[j])
+                model_fail("data race: a block is freed against an operation of thread %d on its "
+                           "byte %zu",
+                           j, (size_t)(at - start));
+    }
 }
 
 void model_memory_begin(void)

@@ -54,10 +54,12 @@
  *           in roti_pause() is not chosen before another one has changed some value, unless all
  *           others are stuck too; then it reads newest values, and if nothing comes of it the run
  *           fails as a livelock. Heap memory (roti_alloc) is the run's: it vanishes after check,
- *           and touching a freed block fails the run. A crash or a failed ROTI_ASSERT is a failed
- *           run too. A loop that waits for another thread must pause or wait, or it may read the
- *           old value until the step limit. What a thread may not do: keep state over runs, block,
- *           or change an atomic without the macros (model_forget() the memory then).
+ *           and touching a freed block fails the run; so does freeing it while an operation or an
+ *           announced access of another thread there did not happen before. A crash or a failed
+ *           ROTI_ASSERT is a failed run too. A loop that waits for another thread must pause or
+ *           wait, or it may read the old value until the step limit. What a thread may not do: keep
+ *           state over runs, block, or change an atomic without the macros (model_forget() the
+ *           memory then).
  *
  * Mutants.  --sites lists all sites that ran; --mutant LABEL[:n] weakens one by a step, or takes
  *           a fence out; --mutants tries each in turn on all tests of the program that reach it,

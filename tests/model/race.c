@@ -82,26 +82,62 @@ static struct model_plain_record *record_find(const volatile void *address)
     return record;
 }
 
+/* Whether the record's last write did not happen before what the running thread does. */
+static bool races_with_write(const struct model_plain_record *record)
+{
+    const uint32_t *clock = model_running()->current.view.clock;
+    return record->writer >= 0 && record->writer != model.current &&
+           record->written > clock[record->writer];
+}
+
+/* A thread whose last read did not happen before what the running thread does, or -1. */
+static int racing_reader(const struct model_plain_record *record)
+{
+    const uint32_t *clock = model_running()->current.view.clock;
+    for (int i = 0; i < MODEL_THREADS_MAX; i++)
+        if (i != model.current && record->read[i] > clock[i])
+            return i;
+    return -1;
+}
+
 void model_plain(const volatile void *address, bool write, const char *file, int line)
 {
     if (model_is_native())
         return;
     model_heap_check(address);
     struct model_plain_record *record = record_find(address);
-    const uint32_t *clock = model_running()->current.view.clock;
-    int self = model.current;
-    if (record->writer >= 0 && record->writer != self && record->written > clock[record->writer])
+    uint32_t now = model_running()->current.view.clock[model.current];
+    if (races_with_write(record))
         model_fail("data race: %s at %s:%d against the write at %s:%d", write ? "write" : "read",
                    file, line, record->file, record->line);
-    for (int i = 0; write && i < MODEL_THREADS_MAX; i++)
-        if (i != self && record->read[i] > clock[i])
-            model_fail("data race: write at %s:%d against a read by thread %d", file, line, i);
     if (!write) {
-        record->read[self] = clock[self];
+        record->read[model.current] = now;
         return;
     }
-    record->writer = self;
-    record->written = clock[self];
+    int reader = racing_reader(record);
+    if (reader >= 0)
+        model_fail("data race: write at %s:%d against a read by thread %d", file, line, reader);
+    record->writer = model.current;
+    record->written = now;
     record->file = file;
     record->line = line;
+}
+
+void model_race_freed(const volatile void *address, size_t size)
+{
+    uintptr_t start = (uintptr_t)address;
+    for (unsigned i = 0; i < model.plain_count; i++) {
+        const struct model_plain_record *record = &model.plain[i];
+        uintptr_t at = (uintptr_t)record->address;
+        bool inside = at >= start && at - start < size;
+        if (!inside || model_table_get(&model.plain_table, at, MODEL_TABLE_NONE) != i)
+            continue;
+        if (races_with_write(record))
+            model_fail("data race: a block is freed against the write at %s:%d", record->file,
+                       record->line);
+        int reader = racing_reader(record);
+        if (reader >= 0)
+            model_fail("data race: a block is freed against a read by thread %d of its byte %zu",
+                       reader, (size_t)(at - start));
+    }
 }

@@ -4,7 +4,8 @@
  *
  * A program under the explorer must not link alloc.c, assert.c and thread.c of sched/base. Blocks
  * belong to the run: a freed one is kept apart until the next run begins, so that an access to it
- * is a failure and not luck; one that a failed run left behind goes then, too. Each virtual thread
+ * is a failure and not luck; one that a failed run left behind goes then, too. Freeing counts as a
+ * write to all of the block: what others did with it must have happened before. Each virtual thread
  * has a thread object of its own.
  */
 #include "tests/model/engine.h"
@@ -58,13 +59,13 @@ unsigned model_live_blocks(void)
 
 /* ---- sched/base/alloc.h ------------------------------------------------------------------- */
 
-static void *allocate(size_t size, int fill)
+static void *allocate(size_t alignment, size_t size, int fill)
 {
     if (!roti_alloc_permitted(size))
         return NULL;
     if (block_count == BLOCKS_MAX)
         model_fail("more than %d blocks in one run", BLOCKS_MAX);
-    char *start = malloc(size != 0 ? size : 1);
+    char *start = aligned_alloc(alignment, (size / alignment + 1) * alignment);
     if (start == NULL)
         return NULL;
     memset(start, fill, size);
@@ -76,12 +77,17 @@ static void *allocate(size_t size, int fill)
 
 void *roti_alloc(size_t size)
 {
-    return allocate(size, 0xA5);
+    return allocate(_Alignof(max_align_t), size, 0xA5);
 }
 
 void *roti_zalloc(size_t size)
 {
-    return allocate(size, 0);
+    return allocate(_Alignof(max_align_t), size, 0);
+}
+
+void *roti_zalloc_aligned(size_t alignment, size_t size)
+{
+    return allocate(alignment, size, 0);
 }
 
 void roti_free(void *pointer, size_t size)
@@ -95,6 +101,10 @@ void roti_free(void *pointer, size_t size)
             model_fail("a block is freed twice");
         if (blocks[i].size != size)
             model_fail("a block of %zu bytes is freed as %zu", blocks[i].size, size);
+        if (!model_is_native()) {
+            model_memory_freed(pointer, size);
+            model_race_freed(pointer, size);
+        }
         blocks[i].freed = true;
         freed_count++;
         if (balance_hook != NULL)
@@ -102,6 +112,12 @@ void roti_free(void *pointer, size_t size)
         return;
     }
     model_fail("a pointer is freed that was never allocated");
+}
+
+void roti_free_aligned(void *pointer, size_t alignment, size_t size)
+{
+    (void)alignment;
+    roti_free(pointer, size);
 }
 
 void roti_alloc_set_hook(bool (*may_allocate)(size_t size))
