@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <dirent.h>
+#include <functional>
 #include <rota/error.h>
 #include <string>
 
@@ -80,18 +81,33 @@ protected:
         return GetParam().loops;
     }
 
+    /* For the campaign's figures. */
+    void TearDown() override
+    {
+        RecordProperty("runs", runs_);
+    }
+
     /* The scenario, in a runtime of its own. */
     int run(Trial &trial)
     {
+        return run_main([&] { return row().scenario(trial); });
+    }
+
+    /* A runtime that must give back all it took. */
+    int run_main(const std::function<int()> &main)
+    {
+        runs_++;
         rota_run_opts opts{};
         opts.no_signals = true;
         opts.exception_handler = [](const rota_error_info *, void *) {}; /* a server reports much */
         Held before = Held::now();
-        int r = loops::run(
-            loops(), [&] { return row().scenario(trial); }, opts);
+        int r = loops::run(loops(), main, opts);
         EXPECT_EQ(before, Held::now()) << "the run has kept something";
         return r;
     }
+
+private:
+    int runs_ = 0;
 };
 
 #define ROTA_SWEEP_CASES(suite)                                                                    \
