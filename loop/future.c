@@ -171,6 +171,7 @@ static int complete(struct rota_future *future, enum future_state state, void *v
         roti_spin_unlock(&future->lock);
         return ROTA_ESTATE;
     }
+    ROTI_PLAIN_WRITE(&future->value);
     future->value = value;
     future->error = error;
     set_state(future, state);
@@ -253,6 +254,7 @@ static int take(struct rota_future *future, void **ret_value)
     case PENDING:
         return ROTA_ESTATE;
     case HAS_RESULT:
+        ROTI_PLAIN_READ(&future->value);
         if (ret_value != NULL)
             *ret_value = future->value;
         return 0;
