@@ -25,9 +25,10 @@ endforeach()
 """
 
 
-def readme_block(language):
+def readme_block(language, word=""):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.search(rf"^```{language}\n(.*?)^```$", text, re.M | re.S).group(1)
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+    return next(block for block in blocks if word in block)
 
 
 def run(command, directory, **environment):
@@ -44,7 +45,7 @@ class Parent:
 
     def __init__(self, *options, before="", after=""):
         self.options = options
-        self.lists = readme_block("cmake").replace(
+        self.lists = readme_block("cmake", "add_subdirectory").replace(
             "add_subdirectory(rota)", f"{before}\nadd_subdirectory(rota)\n{after}\n") + REPORT
 
     def __enter__(self):
@@ -106,7 +107,7 @@ class Guest(unittest.TestCase):
             self.assertEqual({"service", "librota.a"}, parent.built() - layers)
             self.talk_to(parent.path / "build/service")
 
-            plain = re.search(r"^cc .*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+            plain = re.search(r"^cc -I.*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
             run(["bash", "-c", plain.group(0)], parent.path)
             self.talk_to(parent.path / "service")
 
