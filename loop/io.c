@@ -58,22 +58,26 @@ static bool io_end(struct roti_io *io, struct roti_list *woken)
 static void io_free(struct roti_io *io)
 {
     struct rota_loop *loop = io->loop;
+    ROTI_PLAIN_WRITE(&io->loop);
     roti_slots_put(&io_slots, NULL, io);
     rota_loop_unref(loop);
 }
 
 static int io_open(struct roti_io **ret_io, int fd, struct rota_loop *loop, bool shared)
 {
-    /* [IO1] acquire: pairs with the store that closes the loop. */
-    if (roti_load(IO1, acquire, &loop->closed))
+    /* [IO1] relaxed: as [LP2]. What is registered too late is never polled, but loop and poller are
+     * there until its reference ends. */
+    if (roti_load(IO1, relaxed, &loop->closed))
         return ROTA_ECLOSED;
     struct roti_io *io = roti_slots_get(&io_slots, NULL);
     if (io == NULL)
         return -ENOMEM;
     if (io->index == 0)
         io->index = (uint32_t)roti_slots_index(&io_slots, io) + 1;
+    ROTI_PLAIN_WRITE(&io->loop);
     io->loop = rota_loop_ref(loop);
     io->fd = fd;
+    ROTI_PLAIN_WRITE(&io->readers);
     roti_list_init(&io->readers);
     roti_list_init(&io->writers);
     /* [IO2] [IO3] relaxed: nobody else has the slot; [RD4] publishes it to pollers. */
@@ -144,7 +148,7 @@ void roti_io_leave(struct roti_io *io)
 struct roti_io *roti_io_ref(struct roti_io *io)
 {
     /* [IO8] relaxed: the caller holds a reference. */
-    roti_fetch_add(IO8, relaxed, &io->refs, 1U);
+    (void)roti_fetch_add(IO8, relaxed, &io->refs, 1U);
     return io;
 }
 
@@ -166,6 +170,7 @@ int roti_io_fd(const struct roti_io *io)
 
 struct rota_loop *roti_io_loop(const struct roti_io *io)
 {
+    ROTI_PLAIN_READ(&io->loop);
     return io->loop;
 }
 
@@ -199,6 +204,7 @@ static void claim_ready(struct roti_list *waits, struct roti_list *woken)
 
 bool roti_io_edge(uint64_t token, uint64_t flags, struct roti_list *woken)
 {
+    /* The kernel was given the token when the slot was there. */
     struct roti_io *io = roti_slots_at(&io_slots, (uint32_t)token);
     uint64_t held;
     if (!roti_readiness_lock_generation(&io->readiness, (uint32_t)(token >> 32), &held))
@@ -216,6 +222,7 @@ bool roti_io_edge(uint64_t token, uint64_t flags, struct roti_list *woken)
 
 static ssize_t perform(struct roti_io *io, const struct roti_operation *operation)
 {
+    ROTI_PLAIN_READ(&io->loop);
     return io->loop->poller.ops->perform(io, operation);
 }
 

@@ -176,8 +176,10 @@ static int wait_ready(struct roti_io *io, enum roti_io_direction direction, uint
     if (r < 0 || ready)
         return r;
     r = roti_wait_suspend();
-    if (r >= 0)
+    if (r >= 0) {
+        ROTI_PLAIN_READ(&wait.result);
         return (int)wait.result;
+    }
     held = roti_readiness_lock(&io->readiness);
     roti_wait_unlink(&wait);
     roti_readiness_unlock(&io->readiness, held);

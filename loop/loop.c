@@ -116,9 +116,9 @@ int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, 
 
 void roti_loop_close(struct rota_loop *loop)
 {
-    /* [LP2] release: pairs with the acquire loads of `closed` where something is to be scheduled.
-     */
-    roti_store(LP2, release, &loop->closed, true);
+    /* [LP2] relaxed: whoever reads it only turns back. Others may read it too late: the inbox then
+     * refuses their posts. */
+    roti_store(LP2, relaxed, &loop->closed, true);
     roti_handle_close(loop);
 }
 

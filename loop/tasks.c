@@ -45,8 +45,8 @@ ssize_t rota_all_tasks(struct rota_loop *loop, struct rota_task **tasks, size_t 
 {
     if (loop == NULL || (tasks == NULL && size > 0))
         return -EINVAL;
-    /* [LP5] acquire: pairs with [LP2]. */
-    if (roti_load(LP5, acquire, &loop->closed))
+    /* [LP5] relaxed: as [LP2]; a listing that comes too late finds no task of this loop. */
+    if (roti_load(LP5, relaxed, &loop->closed))
         return ROTA_ECLOSED;
     struct listing listing = {.tasks = tasks, .size = size, .only = &loop->worker};
     roti_task_visit(loop->worker.pool, false, list_task, &listing);
