@@ -97,6 +97,8 @@ struct model_thread {
     uint64_t pause_stamp;                   /* changes by others when it paused */
     int64_t priority;                       /* pct */
     const struct model_view *release_fence; /* what a relaxed store carries; NULL: nothing */
+    const struct model_view *light;         /* at its last light barrier; NULL: none yet */
+    const struct model_view *interrupted;   /* what a membarrier since then has for it, or NULL */
     struct model_own_view current;
     struct model_own_view pending;        /* what an acquire fence would add */
     uint8_t repeats[MODEL_LOCATIONS_MAX]; /* dfs: reads of the oldest visible store in a row */

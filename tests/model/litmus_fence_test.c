@@ -130,13 +130,20 @@ LITMUS(iriw_fences, 4, "1110 1011 1111 0000", "1010", write_x, write_y, iriw_xy_
        iriw_yx_fence);
 LITMUS(rwc_fences, 3, "101 110 111 000 001", "100", write_x, iriw_xy_fence, rwc_last);
 
-/* ---- membarrier: the light side has no fence of its own -----------------------------------------
+/* ---- membarrier: the light side has no fence of its own, but must keep the compiler in order ----
  */
 
 THREAD(sb_0_light)
 {
     ST(relaxed, x, 1);
     model_light_barrier(LT6);
+    r[0] = LD(relaxed, y);
+}
+
+/* A compiler may load first. */
+THREAD(sb_0_bare)
+{
+    ST(relaxed, x, 1);
     r[0] = LD(relaxed, y);
 }
 
@@ -179,6 +186,7 @@ THREAD(sb_1_heavy_for_two)
 
 LITMUS(sb_light_light, 2, "00 01 10 11", "", sb_0_light, sb_1_light);
 LITMUS(sb_light_heavy, 2, "01 10 11", "00", sb_0_light, sb_1_heavy);
+LITMUS(sb_bare_heavy, 2, "00 01 10 11", "", sb_0_bare, sb_1_heavy);
 LITMUS(sb_heavy_heavy, 2, "01 10 11", "00", sb_0_heavy, sb_1_heavy);
 LITMUS(sb_heavy_fence, 2, "01 10 11", "00", sb_0_heavy, sb_1_fence);
 LITMUS(sb_heavy_for_two, 4, "0101 0110 0111 1001 1010 1011 1101 1110 1111",

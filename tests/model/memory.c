@@ -118,6 +118,8 @@ void model_thread_memory_begin(struct model_thread *thread, unsigned index)
     model_view_reset(&thread->pending.view, thread->pending.room);
     thread->current.view.clock[index] = 1;
     thread->release_fence = NULL;
+    thread->light = NULL;
+    thread->interrupted = NULL;
     if (model.search.strategy == MODEL_DFS)
         memset(thread->repeats, 0, sizeof thread->repeats);
 }

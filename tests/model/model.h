@@ -30,10 +30,9 @@
  *           matters, ROTI_LOAD_KEPT says so, and a store that could have been read fails the run.
  *           Modification order is execution order (the weak result of 2+2W is not seen).
  *           Release sequences are those of C++20. A load sees at most the last MODEL_HISTORY
- *           stores. Consume is not known. The compiler's own reordering is not played: whether a
- *           light barrier stands where it must is not seen. One size per location. A thread that
- *           model_wait_until() lets go on has acquired nothing: where the kernel's own ordering is
- *           to count, let the eventfd be an atomic that both sides exchange with acq_rel.
+ *           stores. Consume is not known. One size per location. A thread that model_wait_until()
+ *           lets go on has acquired nothing: where the kernel's own ordering is to count, let the
+ *           eventfd be an atomic that both sides exchange with acq_rel.
  *
  * Search.   random: each choice uniform; half of the loads take the newest value. pct: threads
  *           have priorities and --depth minus one points of change. dfs: every choice, with at
@@ -154,10 +153,11 @@ void model_keep(const volatile void *address, const char *file, int line);
 
 /*
  * membarrier(PRIVATE_EXPEDITED): a seq_cst fence on every thread at this point; and its other
- * side, which the machine does not see. The argument is a label, and may be left out.
+ * side, a compiler barrier, without which it orders nothing there (fence.c). The argument is a
+ * label, and may be left out.
  */
 #define model_membarrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_MEMBARRIER, seq_cst, NULL))
-#define model_light_barrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_LIGHT, none, NULL))
+#define model_light_barrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_LIGHT, seq_cst, NULL))
 
 /* ---- For test programs -------------------------------------------------------------------- */
 

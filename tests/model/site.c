@@ -18,8 +18,9 @@ static unsigned mutant_variant;
 /* The weaker orders of a site, one step each; returns how many. */
 static unsigned variants_of(const struct model_site *site, enum model_order *ret_orders)
 {
-    bool fence = site->operation == MODEL_FENCE || site->operation == MODEL_MEMBARRIER;
-    if (site->operation == MODEL_LIGHT || site->declared == MODEL_ORDER_relaxed)
+    bool fence = site->operation == MODEL_FENCE || site->operation == MODEL_MEMBARRIER ||
+                 site->operation == MODEL_LIGHT;
+    if (site->declared == MODEL_ORDER_relaxed)
         return 0;
     if (fence) {
         ret_orders[0] = MODEL_ORDER_none;
