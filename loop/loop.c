@@ -133,7 +133,7 @@ struct rota_loop *rota_loop_ref(struct rota_loop *loop)
 {
     /* [LP3] relaxed: the caller has a reference. */
     if (loop != NULL)
-        roti_fetch_add(LP3, relaxed, &loop->refs, 1U);
+        (void)roti_fetch_add(LP3, relaxed, &loop->refs, 1U);
     return loop;
 }
 

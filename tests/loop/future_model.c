@@ -13,6 +13,7 @@
 #include "loop/loop_impl.h"
 #include "sched/base/alloc.h"
 #include "sched/fork.h"
+#include "tests/model/absent.h"
 #include "tests/sched/model/task_stand_in.h"
 
 #include <errno.h>
@@ -68,22 +69,9 @@ int roti_fork_no_loop(void)
     return ROTA_ENOTASK;
 }
 
-void roti_thread_wait_init(struct roti_wait *wait, struct roti_thread_waiter *waiter,
-                           enum roti_wait_kind kind, const void *object)
-{
-    (void)wait;
-    (void)waiter;
-    (void)kind;
-    (void)object;
-    model_fail("no thread waits here");
-}
-
-int roti_thread_wait_sleep(struct roti_thread_waiter *waiter, int64_t deadline_ns)
-{
-    (void)waiter;
-    (void)deadline_ns;
-    model_fail("no thread waits here");
-}
+MODEL_ABSENT(void, roti_thread_wait_init, struct roti_wait *wait, struct roti_thread_waiter *waiter,
+             enum roti_wait_kind kind, const void *object)
+MODEL_ABSENT(int, roti_thread_wait_sleep, struct roti_thread_waiter *waiter, int64_t deadline_ns)
 
 struct roti_handle_node *roti_handle_reserve(rota_callback_fn fn, void *arg,
                                              struct rota_context *context)

@@ -10,6 +10,7 @@
 
 #include "loop/syscall.h"
 #include "sched/wait.h"
+#include "tests/model/absent.h"
 #include "tests/sched/model/task_stand_in.h"
 
 #include <errno.h>
@@ -85,19 +86,11 @@ void roti_sys_close(int fd)
 }
 
 /* What these tests do not call. */
-#define ABSENT(type, name, ...)                                                                    \
-    type name(__VA_ARGS__)                                                                         \
-    {                                                                                              \
-        model_fail(#name " is not played");                                                        \
-    }
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-ABSENT(ssize_t, roti_sys_send, int fd, const void *data, size_t size, int flags)
-ABSENT(ssize_t, roti_sys_sendmsg, int fd, const struct msghdr *message, int flags)
-ABSENT(int, roti_sys_accept, int fd, struct sockaddr_storage *peer, socklen_t *size)
-ABSENT(int, roti_sys_connect, int fd, const struct sockaddr *addr, socklen_t size)
-ABSENT(int, roti_sys_poll, int fd, short events)
-#pragma GCC diagnostic pop
+MODEL_ABSENT(ssize_t, roti_sys_send, int fd, const void *data, size_t size, int flags)
+MODEL_ABSENT(ssize_t, roti_sys_sendmsg, int fd, const struct msghdr *message, int flags)
+MODEL_ABSENT(int, roti_sys_accept, int fd, struct sockaddr_storage *peer, socklen_t *size)
+MODEL_ABSENT(int, roti_sys_connect, int fd, const struct sockaddr *addr, socklen_t size)
+MODEL_ABSENT(int, roti_sys_poll, int fd, short events)
 
 /* From here on the descriptor's edges may be met, of which the poller knows nothing but the token.
  */
