@@ -151,7 +151,7 @@ def self_test():
     headers = f"\nFile: a.a(x.c.o)\n{HEADER}\nFile: a.a(y.S.o)\n{HEADER}"
     notes = "\nFile: a.a(x.c.o)\n      Properties: x86 feature: {}\n" \
             "\nFile: a.a(y.S.o)\n      Properties: x86 feature: {}\n"
-    producer = "GNU C17 12 -g -fstack-protector-strong -fstack-clash-protection -fcf-protection=full"
+    producer = " ".join(["GNU C17 12 -g", *FLAGS, MACHINES["X86-64"]["flag"]])
     good = notes.format("IBT, SHSTK", "IBT")
     assert not list(object_faults(headers, good, [producer]))
     for bad in (notes.format("SHSTK", "IBT"), notes.format("IBT", "IBT, SHSTK"),
