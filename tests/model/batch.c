@@ -113,7 +113,7 @@ static void count_run(struct tally *tally, const struct model_result *result, ui
 }
 
 /* Processor time: a rate that does not depend on what else runs. */
-static double now(void)
+double model_batch_seconds(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
@@ -125,7 +125,7 @@ static void play_runs(const struct model_test *test, const struct model_search *
                       uint64_t first, uint64_t runs, bool stop, struct tally *ret_tally)
 {
     struct model_result result;
-    double start = now();
+    double start = model_batch_seconds();
     memset(ret_tally, 0, sizeof *ret_tally);
     for (uint64_t seed = first; seed - first < runs; seed++) {
         model_run(test, search, seed, false, &result);
@@ -137,7 +137,7 @@ static void play_runs(const struct model_test *test, const struct model_search *
         if (result.failed && stop)
             break;
     }
-    ret_tally->seconds = now() - start;
+    ret_tally->seconds = model_batch_seconds() - start;
 }
 
 /* Plays one run again, step by step. dfs walks to it first: a seed is a path's number there. */

@@ -5,6 +5,7 @@
  * A mutant that survives means one of three things: the order is stronger than it need be, a test
  * is missing, or the explorer cannot see the difference (see "Gaps" in model.h). The last is said
  * with MODEL_SURVIVES, in the test program, together with the reason.
+ * A program that was built with a fault in it is a mutant itself: some test of it must fail.
  */
 #include "tests/model/batch.h"
 
@@ -59,25 +60,38 @@ static uint64_t hits_of(const char *label)
     return hits;
 }
 
-/*
- * Half of the runs random, half by priorities; few where the site is not reached. Returns 0, or
- * the run that failed.
- */
+/* Half of the runs random, half by priorities. Returns 0, or the run that failed. */
+static uint64_t play_faulty(const struct model_test *test, const struct model_batch *batch,
+                            enum model_strategy *ret_strategy)
+{
+    uint64_t runs = batch->runs != 0 ? batch->runs : MUTANT_RUNS_DEFAULT;
+    struct model_search search = batch->search;
+    search.strategy = *ret_strategy = MODEL_RANDOM;
+    uint64_t run = model_batch_first_failure(test, &search, (runs + 1) / 2);
+    if (run != 0)
+        return run;
+    search.strategy = *ret_strategy = MODEL_PCT;
+    return model_batch_first_failure(test, &search, (runs + 1) / 2);
+}
+
+/* The same; few runs where the site is not reached. */
 static uint64_t play_mutant(const struct model_test *test, const struct model_batch *batch,
                             const char *label, enum model_strategy *ret_strategy)
 {
-    uint64_t runs = batch->runs != 0 ? batch->runs : MUTANT_RUNS_DEFAULT;
     uint64_t hits = hits_of(label);
     struct model_search search = batch->search;
     search.strategy = *ret_strategy = MODEL_RANDOM;
     uint64_t run = model_batch_first_failure(test, &search, REACHING_RUNS);
     if (run != 0 || hits_of(label) == hits)
         return run;
-    run = model_batch_first_failure(test, &search, (runs + 1) / 2);
-    if (run != 0)
-        return run;
-    search.strategy = *ret_strategy = MODEL_PCT;
-    return model_batch_first_failure(test, &search, (runs + 1) / 2);
+    return play_faulty(test, batch, ret_strategy);
+}
+
+static void print_killed(const struct model_test *test, enum model_strategy strategy, uint64_t run,
+                         double start)
+{
+    printf("killed by %s, %s, in run %lu, %.2f s", test->name, model_strategy_name(strategy),
+           (unsigned long)run, model_batch_seconds() - start);
 }
 
 /* Weakens one site by one variant; true when a test fails, or the survival is explained. */
@@ -87,15 +101,21 @@ static bool try_mutant(const struct model_test *const *tests, unsigned count,
 {
     const struct model_survivor *survivor = find_survivor(site->label, variant);
     enum model_strategy strategy;
+    double start = model_batch_seconds();
     printf("%s:%u %s %s -> %s: ", site->label, variant, model_operation_name(site->operation),
            model_order_name(site->declared), model_order_name(model_variant_order(site, variant)));
+    if (batch->list) {
+        printf("%s%s\n", survivor != NULL ? "survives: " : "not played",
+               survivor != NULL ? survivor->reason : "");
+        return true;
+    }
     model_set_mutant(site->label, variant);
     for (unsigned i = 0; i < count; i++) {
         uint64_t run = play_mutant(tests[i], batch, site->label, &strategy);
         if (run == 0)
             continue;
-        printf("killed by %s, %s, in run %lu%s\n", tests[i]->name, model_strategy_name(strategy),
-               (unsigned long)run, survivor != NULL ? " (MODEL_SURVIVES is wrong)" : "");
+        print_killed(tests[i], strategy, run, start);
+        printf("%s\n", survivor != NULL ? " (MODEL_SURVIVES is wrong)" : "");
         return survivor == NULL;
     }
     printf("%s%s\n", survivor != NULL ? "survives: " : "SURVIVES",
@@ -144,4 +164,23 @@ bool model_campaign(const struct model_test *tests, const struct model_batch *ba
             all &= try_mutant(chosen, count, batch, site, i);
     model_set_mutant(NULL, 0);
     return all;
+}
+
+bool model_finds(const struct model_test *tests, const struct model_batch *batch)
+{
+    enum model_strategy strategy;
+    double start = model_batch_seconds();
+    model_set_mutant(NULL, 0);
+    for (const struct model_test *test = tests; test != NULL; test = test->next) {
+        if (!model_batch_wants(batch, test) || !is_plain(test))
+            continue;
+        uint64_t run = play_faulty(test, batch, &strategy);
+        if (run == 0)
+            continue;
+        print_killed(test, strategy, run, start);
+        putchar('\n');
+        return true;
+    }
+    printf("SURVIVES\n");
+    return false;
 }

@@ -6,6 +6,8 @@
  * test does: a run failed, a seeded bug was not found in time, or an outcome was missing.
  * A test stops at its first failure, unless --count asks how many there are.
  * `--seed N` alone plays that one run again and prints each step; a trace is equal for equal seeds.
+ * --finds passes if a test fails: the program was built with a fault in it. --mutants --list names
+ * the mutants only.
  */
 #include "tests/model/batch.h"
 
@@ -25,6 +27,7 @@ enum option_key {
     KEY_MUTANT,
     KEY_SITES,
     KEY_MUTANTS,
+    KEY_FINDS,
     KEY_COUNT
 };
 
@@ -38,14 +41,15 @@ static const struct option long_options[] = {{"list", no_argument, NULL, KEY_LIS
                                              {"mutant", required_argument, NULL, KEY_MUTANT},
                                              {"sites", no_argument, NULL, KEY_SITES},
                                              {"mutants", no_argument, NULL, KEY_MUTANTS},
+                                             {"finds", no_argument, NULL, KEY_FINDS},
                                              {"count", no_argument, NULL, KEY_COUNT},
                                              {NULL, 0, NULL, 0}};
 
 struct command {
     struct model_batch batch;
-    bool list;
     bool sites;
     bool mutants;
+    bool finds;
 };
 
 static struct model_test *tests;
@@ -63,7 +67,7 @@ static __attribute__((noreturn)) void usage(const char *program)
     fprintf(stderr,
             "usage: %s [--list] [--test NAME] [--strategy random|pct|dfs] [--depth D]\n"
             "       [--runs N] [--seed N] [--count] [--sc] [--mutant LABEL[:n]]\n"
-            "       [--sites] [--mutants]\n",
+            "       [--sites] [--mutants] [--finds]\n",
             program);
     exit(2);
 }
@@ -90,7 +94,7 @@ static void parse_option(struct command *command, const char *program, int key)
     struct model_batch *batch = &command->batch;
     switch (key) {
     case KEY_LIST:
-        command->list = true;
+        batch->list = true;
         break;
     case KEY_TEST:
         batch->only = optarg;
@@ -122,6 +126,9 @@ static void parse_option(struct command *command, const char *program, int key)
     case KEY_MUTANTS:
         command->mutants = true;
         break;
+    case KEY_FINDS:
+        command->finds = true;
+        break;
     default:
         usage(program);
     }
@@ -140,7 +147,7 @@ static struct command parse(int argc, char **argv)
 
 static bool play(const struct command *command, const struct model_test *test)
 {
-    if (command->list) {
+    if (command->batch.list) {
         puts(test->name);
         return true;
     }
@@ -158,7 +165,7 @@ int main(int argc, char **argv)
         if (!model_batch_wants(&command.batch, test))
             continue;
         found = true;
-        if (!command.mutants)
+        if (!command.mutants && !command.finds)
             passed &= play(&command, test);
     }
     if (!found) {
@@ -167,6 +174,8 @@ int main(int argc, char **argv)
     }
     if (command.mutants)
         passed = model_campaign(tests, &command.batch);
+    if (command.finds)
+        passed = model_finds(tests, &command.batch);
     if (command.sites)
         model_sites_print();
     return passed ? 0 : 1;
