@@ -6,7 +6,6 @@
 #include <csignal>
 #include <rota/error.h>
 #include <rota/future.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/loop/io_tasks.h"
@@ -24,22 +23,9 @@ int nothing(void *arg)
     return 0;
 }
 
-/* Runs the function in a child; it answers 0, or the line of what went wrong. */
-void in_child(const std::function<int()> &body)
-{
-    pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        int line = body();
-        if (line != 0)
-            fprintf(stderr, "in the child: line %d\n", line);
-        _exit(line != 0);
-    }
-    int status = 0;
-    ASSERT_EQ(child, waitpid(child, &status, 0));
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-}
+using support::in_child;
 
+/* The end of a child: the line of what went wrong. */
 #define CHILD_EXPECT(condition)                                                                    \
     do                                                                                             \
         if (!(condition))                                                                          \

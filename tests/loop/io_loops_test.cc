@@ -8,7 +8,6 @@
 #include <atomic>
 #include <poll.h>
 #include <set>
-#include <sys/wait.h>
 #include <thread>
 #include <vector>
 
@@ -164,12 +163,9 @@ TEST(IoLoops, TheChildOfAForkStartsAnew)
     };
     EXPECT_EQ(0, run(2, [&] {
                   Pair pair;
-                  pid_t child = fork();
-                  if (child == 0)
-                      _exit(roti_io_live() != 0 || run(1, talk) != 0 || roti_io_live() != 0);
-                  int status = 0;
-                  EXPECT_EQ(child, waitpid(child, &status, 0));
-                  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+                  support::in_child([&] {
+                      return roti_io_live() != 0 || run(1, talk) != 0 || roti_io_live() != 0;
+                  });
                   EXPECT_EQ(3, pair.left.send("abc")) << "and the parent has lost nothing";
                   EXPECT_EQ("abc", pair.right.recv());
                   return 0;

@@ -9,7 +9,6 @@
 #include <rota/future.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/loop/run_loops.h"
@@ -57,17 +56,11 @@ TEST(Membarrier, LoopsDoWithoutIt)
 {
     if (support::emulated())
         GTEST_SKIP() << "the emulator has no filters of system calls";
-    pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
+    support::in_child([] {
         if (!refuse_membarrier())
-            _exit(2);
-        _exit(loops::run(4, pass_round) == 8 * 200 ? 0 : 1);
-    }
-    int status = 0;
-    ASSERT_EQ(child, waitpid(child, &status, 0));
-    EXPECT_TRUE(WIFEXITED(status));
-    EXPECT_EQ(0, WEXITSTATUS(status)) << "2: the filter could not be set";
+            return 2;
+        return loops::run(4, pass_round) == 8 * 200 ? 0 : 1;
+    });
 }
 
 } // namespace

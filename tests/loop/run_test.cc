@@ -7,7 +7,6 @@
 #include <csignal>
 #include <rota/error.h>
 #include <rota/future.h>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -122,9 +121,7 @@ TEST(RunDeadline, StragglersAreNamed)
 {
     if (support::emulated())
         GTEST_SKIP() << "the emulator's children of fork cannot start threads";
-    pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
+    support::in_child([] {
         /* In a process of its own: a straggler's memory stays for ever, by design. */
         static loops::Reports reports;
         static std::atomic<bool> begun;
@@ -149,11 +146,8 @@ TEST(RunDeadline, StragglersAreNamed)
         int r = rota_run(body, nullptr, &opts);
         bool named = reports.count() == 1 && reports.list[0].error == -ETIMEDOUT &&
                      reports.list[0].message == "a task outlived the shutdown deadline";
-        _exit(r == 9 && named ? 0 : 1);
-    }
-    int status = 0;
-    ASSERT_EQ(child, waitpid(child, &status, 0));
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+        return r == 9 && named ? 0 : 1;
+    });
 }
 
 /* B-L07: the fatal class ends the run; a new one works. */

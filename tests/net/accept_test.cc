@@ -319,8 +319,6 @@ TEST_P(Accept, TheLimitOfDescriptorsIsSurvived)
     rota_run_opts run_opts{};
     run_opts.exception_handler = Reports::collect;
     run_opts.exception_arg = &reports;
-    rlimit before{};
-    ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
     EXPECT_EQ(0, run(
                      [&] {
                          Server server;
@@ -329,17 +327,13 @@ TEST_P(Accept, TheLimitOfDescriptorsIsSurvived)
                          std::vector<int> sockets;
                          for (int i = 0; i < 6; i++)
                              sockets.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-                         int next = dup(0);
-                         close(next);
-                         rlimit low = before;
-                         low.rlim_cur = static_cast<rlim_t>(next) + 2;
-                         EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &low));
+                         auto few = std::make_unique<support::FewDescriptors>(2);
                          const rota_addr &addr = server.addr();
                          for (int fd : sockets)
                              EXPECT_EQ(0, connect(fd, &addr.sockaddr.any, addr.size));
                          EXPECT_TRUE(eventually([&] { return reports.count() == 1; }));
                          EXPECT_EQ(0, rota_sleep(30 * ROTA_MS));
-                         EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
+                         few.reset();
                          /* Five of them are served in the end; the sixth was turned away. */
                          int served = 0;
                          for (int fd : sockets) {
@@ -357,7 +351,6 @@ TEST_P(Accept, TheLimitOfDescriptorsIsSurvived)
                          return 0;
                      },
                      run_opts));
-    EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
     ASSERT_EQ(1U, reports.count());
     EXPECT_EQ(-EMFILE, reports.list[0].error);
 }
@@ -369,29 +362,21 @@ TEST_P(Accept, NoDescriptorAndNobodyWaitingIsNoFailure)
     rota_run_opts run_opts{};
     run_opts.exception_handler = Reports::collect;
     run_opts.exception_arg = &reports;
-    rlimit before{};
-    ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
     EXPECT_EQ(0, run(
                      [&] {
                          Server server;
                          EXPECT_EQ("x", call(server.addr(), "x"));
                          EXPECT_TRUE(has_clients(server, 0));
                          int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-                         int last = dup(0);
-                         close(last);
-                         rlimit low = before;
-                         low.rlim_cur = static_cast<rlim_t>(last) + 1;
-                         EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &low));
+                         support::FewDescriptors one(1);
                          const rota_addr &addr = server.addr();
                          EXPECT_EQ(0, connect(fd, &addr.sockaddr.any, addr.size));
                          EXPECT_TRUE(has_clients(server, 1));
                          EXPECT_EQ(0, rota_sleep(30 * ROTA_MS));
-                         EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
                          close(fd);
                          return 0;
                      },
                      run_opts));
-    EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
     EXPECT_EQ(0U, reports.count());
 }
 

@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +16,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "tests/support/support.h"
 
 namespace {
 
@@ -108,15 +109,9 @@ TEST(Addr, UnknownScopesAreNoDevice)
 TEST(Addr, ScopesByNumberNeedNoDescriptor)
 {
     rota_addr addr;
-    rlimit before;
-    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-    rlimit none = {0, before.rlim_max};
-    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-    int named = rota_addr_parse(&addr, "[fe80::1%lo]:1");
-    int numbered = rota_addr_parse(&addr, "[fe80::1%1]:1");
-    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-    EXPECT_EQ(named, -ENODEV);
-    EXPECT_EQ(numbered, 0);
+    support::FewDescriptors none(0);
+    EXPECT_EQ(rota_addr_parse(&addr, "[fe80::1%lo]:1"), -ENODEV);
+    EXPECT_EQ(rota_addr_parse(&addr, "[fe80::1%1]:1"), 0);
 }
 
 TEST(Addr, AnyAddressIsBothFamilies)

@@ -193,7 +193,7 @@ TEST_F(Fiber, LongjmpInsideOneFiber)
 {
     int caught = 0;
     Flow flow([&](Flow &self, void *) {
-        for (int i = 0; i < 3; i++) {
+        while (caught < 3) {
             jmp_buf place;
             if (setjmp(place) == 0) {
                 self.pause();

@@ -13,7 +13,6 @@
 #include <cstring>
 #include <random>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -296,9 +295,7 @@ TEST_F(Stack, ForkedChildStartsAnew)
     roti_stack *stack;
     ASSERT_EQ(roti_stack_get(nullptr, 0, &stack), 0);
     stack->low[5] = 42;
-    pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
+    support::in_child([stack] {
         roti_stack *own;
         bool in_guard;
         roti_stack_pool_forked();
@@ -309,11 +306,8 @@ TEST_F(Stack, ForkedChildStartsAnew)
             roti_stack_put(nullptr, own);
         roti_stack_pool_drain();
         good = good && stack->low[5] == 42; /* what ran before the fork may run still */
-        _exit(good ? 0 : 1);
-    }
-    int status;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+        return good ? 0 : 1;
+    });
     roti_stack_put(nullptr, stack);
 }
 

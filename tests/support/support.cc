@@ -14,11 +14,14 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
 #include <vector>
@@ -132,6 +135,42 @@ void at_test_end(void (*release)())
 std::ptrdiff_t live_bytes()
 {
     return bytes_in_use.load(std::memory_order_relaxed);
+}
+
+/* ---- Processes ---- */
+
+void in_child(const std::function<int()> &body)
+{
+    pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        int wrong = body();
+        if (wrong != 0)
+            fprintf(stderr, "in the child: %d\n", wrong);
+        _exit(wrong != 0);
+    }
+    int status = 0;
+    ASSERT_EQ(child, waitpid(child, &status, 0));
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+FewDescriptors::FewDescriptors(unsigned spare)
+{
+    int next = dup(STDERR_FILENO);
+    close(next);
+    rlimit limit{};
+    EXPECT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+    before_ = limit.rlim_cur;
+    limit.rlim_cur = static_cast<rlim_t>(next) + spare;
+    EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+FewDescriptors::~FewDescriptors()
+{
+    rlimit limit{};
+    EXPECT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+    limit.rlim_cur = before_;
+    EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 /* ---- Sockets and files ---- */

@@ -80,6 +80,24 @@ enum class Absorbing { never, allowed };
 std::int64_t sweep_allocations(const std::function<int()> &body,
                                Absorbing absorbing = Absorbing::never);
 
+/* ---- Processes ---- */
+
+/* Runs `body` in a child of fork, which it ends. It answers 0, or something that says what went
+ * wrong, such as a line; then the test fails. */
+void in_child(const std::function<int()> &body);
+
+/* While it exists this process may have `spare` more descriptors than when it was made. */
+class FewDescriptors {
+public:
+    explicit FewDescriptors(unsigned spare);
+    ~FewDescriptors();
+    FewDescriptors(const FewDescriptors &) = delete;
+    FewDescriptors &operator=(const FewDescriptors &) = delete;
+
+private:
+    std::uint64_t before_;
+};
+
 /* ---- Sockets and files ---- */
 
 /* Two connected stream sockets of the unix domain, non-blocking, closed at the end. */
