@@ -145,7 +145,8 @@ LOOP = [
         "descriptor_life_not_compared", "H54",
         "an edge of a descriptor that is closed acts on the next one in its slot",
         "loop/readiness.c", "readiness", "-", [
-            ("if (roti_readiness_generation(seen) != generation || ", "(void)generation;\n        if (")]),
+            ("if (roti_readiness_generation(seen) != generation || ",
+             "(void)generation;\n        if (")]),
     Fault(
         "stale_clear", "H56",
         "the note that a descriptor has nothing does not look whether an edge came meanwhile",
