@@ -260,8 +260,8 @@ static ssize_t transmit_message(struct roti_io *io, const struct msghdr *message
                                                 .message = message});
 }
 
-static int accept_one(struct roti_io *io, struct sockaddr_storage *ret_peer, socklen_t *ret_size,
-                      bool may_suspend)
+static int perform_accept(struct roti_io *io, struct sockaddr_storage *ret_peer,
+                          socklen_t *ret_size, bool may_suspend)
 {
     return (int)perform(io, &(struct roti_operation){.kind = ROTI_OPERATION_ACCEPT,
                                                      .may_suspend = may_suspend,
@@ -308,12 +308,12 @@ ssize_t roti_io_try_sendmsg(struct roti_io *io, const struct msghdr *message, in
 
 int roti_io_accept(struct roti_io *io, struct sockaddr_storage *ret_peer, socklen_t *ret_size)
 {
-    return accept_one(io, ret_peer, ret_size, true);
+    return perform_accept(io, ret_peer, ret_size, true);
 }
 
 int roti_io_try_accept(struct roti_io *io, struct sockaddr_storage *ret_peer, socklen_t *ret_size)
 {
-    return accept_one(io, ret_peer, ret_size, false);
+    return perform_accept(io, ret_peer, ret_size, false);
 }
 
 int roti_io_connect(struct roti_io *io, const struct sockaddr *addr, socklen_t size)

@@ -12,7 +12,7 @@
  *             Free slots keep their readiness word, whose generation tells a poller that a batch
  *             entry is of an earlier life.
  * Invariants. I1 The number is closed once, after the registration has ended, and when no thread
- *                is between io_enter() and io_leave().
+ *                is between roti_io_enter() and roti_io_leave().
  *             I2 A slot is freed when refs is 0; then users is ROTI_IO_CLOSING: nobody uses it.
  *             I3 Whoever is linked as a wait holds a reference.
  */

@@ -7,8 +7,8 @@
  * Design.  The table speaks of operations on descriptors, which both kinds can perform:
  *          perform() suspends the calling task until the operation is complete, by whatever
  *          means. Above it nobody hears of readiness.
- * Threads. init, done and wait: the owner, that is the thread that runs the loop (done: whoever
- *          frees it). wake, add, remove, perform: any.
+ * Threads. init, done, wait and take: the owner, that is the thread that runs the loop (done:
+ *          whoever frees it). wake, add, remove, perform: any.
  */
 #ifndef ROTI_POLLER_H
 #define ROTI_POLLER_H

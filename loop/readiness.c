@@ -14,7 +14,7 @@
 static uint64_t wait_unlocked(const _Atomic(uint64_t) *word)
 {
     for (int spins = 1;; spins++) {
-        /* [RD1] relaxed: only a guess; the compare-and-swap that follows decides, [RD5] or [RD8].
+        /* [RD1] relaxed: only a guess; the compare-and-swap after it decides: [RD5], [RD6], [RD8].
          */
         uint64_t seen = roti_load(RD1, relaxed, word);
         if ((seen & ROTI_READY_LOCK) == 0)
@@ -28,7 +28,7 @@ static uint64_t wait_unlocked(const _Atomic(uint64_t) *word)
 uint64_t roti_readiness_look(const _Atomic(uint64_t) *word)
 {
     /* [RD2] acquire: pairs with [RD7]. The call that follows must find what the edge announced, or
-     * the clear after it would erase an edge that nobody has acted on [I1]. */
+     * the clear after it would erase an edge that nobody has acted on (invariant I1). */
     return roti_load(RD2, acquire, word);
 }
 
@@ -39,7 +39,7 @@ void roti_readiness_open(_Atomic(uint64_t) *word, uint64_t flags)
     ROTI_ASSERT((seen & ROTI_READY_LOCK) == 0);
     ROTI_ASSERT((seen & ROTI_READY_CLOSED) != 0 || seen == 0);
     ROTI_DEBUG_ASSERT((flags & ~(ROTI_READY_FLAGS & ~ROTI_READY_CLOSED)) == 0);
-    /* [RD4] release: pairs with [RD5] of a poller, which finds the slot complete. */
+    /* [RD4] release: pairs with [RD6] of a poller, which finds the slot complete. */
     roti_store(RD4, release, word, (seen & ~ROTI_READY_FLAGS) | flags);
 }
 

@@ -2,9 +2,9 @@
 /*
  * timer.h - one loop's timers: a wheel under one short lock, taken by owner and remote alike.
  *
- * Two kinds of node. A task timer (sleep, timeout scope) is fired under the lock, as it only
- * changes the task's word and enqueues. A callback timer is moved to the local queue, and its
- * handle decides whether it runs.
+ * Two kinds of node. A task timer is fired under the lock: a timeout scope requests a cancellation,
+ * which enqueues; a sleep claims its waiter, which is woken after the unlock. A callback timer is
+ * moved to the local queue, and its handle decides whether it runs.
  */
 #ifndef ROTI_TIMER_H
 #define ROTI_TIMER_H

@@ -3,8 +3,10 @@
  * accept.c - acceptors: tasks that take connections from a listener.
  *
  * Problem.    Connections come in bursts, and the acceptor must not keep its loop meanwhile. And
- * when the process has no descriptor or memory left, accept(2) fails, while the connection stays
- * where it is: trying again at once is a busy loop, and nothing tells when it would succeed.
+ *             when the process has no descriptor or memory left, accept(2) fails, while the
+ *             connection stays where it is: trying again at once is a busy loop, and nothing tells
+ *             when it would succeed.
+ *
  * Design.     An acceptor takes at most a burst, then lets others run. Room is taken before a
  *             connection is, so that at the maximum connections wait in the kernel. A failure is
  *             reported once and followed by a pause, which doubles until something is accepted

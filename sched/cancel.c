@@ -34,8 +34,10 @@ static unsigned request(struct rota_task *task, enum roti_next *ret_next)
 static struct rota_task *forward_once(struct rota_task *awaiter)
 {
     for (;;) {
-        /* [CN1] acquire: pairs with [J3]. A stale value is found out under the lock below. */
-        struct rota_task *child = roti_load(CN1, acquire, &awaiter->awaited);
+        /* [CN1] relaxed: [J3] stands under the child's lock, which is taken below after that: were
+         * it taken before, this load would happen before the store that it reads. So the wait is
+         * found if it is linked, and a stale value is found out. */
+        struct rota_task *child = roti_load(CN1, relaxed, &awaiter->awaited);
         enum roti_next next = ROTI_NEXT_NOTHING;
         if (child != NULL) {
             roti_spin_lock(&child->lock);
@@ -130,7 +132,7 @@ int rota_task_cancelling(const struct rota_task *task)
 {
     if (task == NULL)
         return -EINVAL;
-    /* [CN4] acquire: pairs with [W2]. */
+    /* [CN4] acquire: pairs with [W2]; what came before the requests that are counted is visible. */
     return (int)roti_word_requests(roti_load(CN4, acquire, &task->word));
 }
 

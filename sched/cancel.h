@@ -20,8 +20,8 @@ extern "C" {
 
 /*
  * One request. True when it was made, with its ticket in *ret_ticket (NULL: not wanted); false if
- * the task is done. Never suspends, never calls user code, takes only locks of tasks: may be called
- * under a loop's timers' lock. Any thread that holds a reference.
+ * the task is done. Never suspends, never calls user code, takes locks of tasks and what an enqueue
+ * takes: may be called under a loop's timers' lock. Any thread that holds a reference.
  */
 bool roti_task_cancel_request(struct rota_task *task, unsigned *ret_ticket);
 

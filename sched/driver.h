@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * driver.h - how a worker sleeps, is woken, and runs what is not a task: a table given by the layer
- * above, so that sched includes nothing of it and the same scheduler runs in virtual time.
+ * above, so that sched includes nothing of it, and the explorer plays the same scheduler with a
+ * driver of its own.
  */
 #ifndef ROTI_DRIVER_H
 #define ROTI_DRIVER_H
@@ -11,7 +12,7 @@
 struct rota_task;
 struct roti_worker;
 
-/* What a local queue, an inbox and an overflow list hold. */
+/* What a local queue, a ready ring and an inbox hold. */
 enum roti_work_kind {
     ROTI_WORK_TASK,     /* the first member of a struct rota_task */
     ROTI_WORK_CALLBACK, /* the layer above knows what: roti_driver.run() */

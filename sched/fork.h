@@ -12,7 +12,8 @@
  *           are blocked as they were for whoever called rota_run(). It may rota_run() anew. Every
  *           other call that would schedule something or wait fails: with ROTA_EFORKED where it
  *           needs the runtime it is called from, with ROTA_ECLOSED where it is given one of the
- *           parent's loops.
+ *           parent's loops; what only suspends the calling task (sleep, yield, awaiting a task)
+ *           with ROTA_ENOTASK, as outside of any.
  * Rejected. A check in every call: the hot ones would pay for it, and the kernel's objects would
  *           still be shared.
  */

@@ -9,8 +9,9 @@
  *             it. A loop that is woken so starts as a searcher, on the waker's account. A searcher
  *             that finds work stops searching, and if it was the last, wakes one more before it
  *             runs the work. A searcher that finds nothing joins the sleepers, then looks once more
- *             at everything (the heavy Dekker function between), and only then parks. At most half
- *             of the loops that are awake search.
+ *             at everything (the heavy Dekker function between), and only then parks. One of the
+ *             loops that are awake may begin to search, or half of them where they are more than
+ *             three; one that saw work while it was about to park joins in any case.
  * Invariants. I1 0 <= searching <= awake <= loops; sleeping + awake = loops.
  *             I2 A loop is in the set of sleepers from its announcement until it, or the one waker
  *                that picks it, takes it out.

@@ -17,7 +17,8 @@
  *             I2 PARKED is left only by the owner, or to NOTIFIED by the one notifier who then
  *                wakes.
  *             I3 A closed list takes no item, for ever.
- * Threads.    push, notify, take_tasks: any. All others: the owner.
+ * Threads.    push, notify: any. take, empty: of `tasks` any worker of the pool, of `posts` the
+ *             owner. All others: the owner; close once nobody else takes.
  */
 #ifndef ROTI_INBOX_H
 #define ROTI_INBOX_H

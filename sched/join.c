@@ -53,9 +53,8 @@ static int join(struct rota_task *task, uint64_t flags)
         roti_spin_unlock(&task->lock);
         return r;
     }
-    /* [J3] release: pairs with [CN1]; a canceller that reads it takes the child's lock, and finds
-     * the wait. */
-    roti_store(J3, release, &self->awaited, (flags & ROTI_FORWARDS) != 0 ? task : NULL);
+    /* [J3] relaxed: under the lock; see [CN1]. */
+    roti_store(J3, relaxed, &self->awaited, (flags & ROTI_FORWARDS) != 0 ? task : NULL);
     roti_wait_link(&wait, &task->joiners);
     roti_spin_unlock(&task->lock);
     r = roti_wait_suspend();

@@ -52,8 +52,8 @@ static void report(const struct roti_stack *stack, const void *address)
 {
     char who[256] = "";
     char line[512];
-    /* [KO1] acquire: pairs with [KO2], so that what the function reads was written. */
-    roti_overflow_describe_fn describe = roti_load(KO1, acquire, &describe_hook);
+    /* [KO1] relaxed: the function reads what belongs to the stack, which this thread uses. */
+    roti_overflow_describe_fn describe = roti_load(KO1, relaxed, &describe_hook);
     if (describe != NULL)
         describe(stack, who, sizeof who);
     who[sizeof who - 1] = 0;
@@ -111,8 +111,8 @@ static void handle_fault(int signal_number, siginfo_t *info, void *context)
 
 void roti_overflow_set_describe(roti_overflow_describe_fn describe)
 {
-    /* [KO2] release: pairs with [KO1]. */
-    roti_store(KO2, release, &describe_hook, describe);
+    /* [KO2] relaxed: as [KO1]. */
+    roti_store(KO2, relaxed, &describe_hook, describe);
 }
 
 /* The first thread installs the handler. Under install_lock. */

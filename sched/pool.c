@@ -285,7 +285,7 @@ static void close_queues(struct roti_worker *worker)
     }
 }
 
-/* Phase 3 -> 4. `started` workers have threads, worker 0 among them. */
+/* Phase 4 -> 5. `started` workers have threads, worker 0 among them. */
 static void stop_threads(struct roti_pool *pool, unsigned started)
 {
     for (unsigned i = 1; i < started; i++)

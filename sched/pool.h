@@ -5,10 +5,11 @@
  * Shutdown is a protocol in numbered phases; each begins only when the one before is complete:
  *
  *   1 RUNNING   tasks run
- *   2 DRAINING  the first task has ended; leftovers are cancelled, and what they spawn, until no
- *               task is left or the deadline has passed
- *   3 CLOSING   no task is left; spawns are refused, and the accounts are looked at once more, as
- *               a callback may have spawned just before: back to 2 if so
+ *   2 DRAINING  the first task has ended, or somebody has returned ROTA_EXIT; leftovers are
+ *               cancelled, and what they spawn, until no task is left or the deadline has passed
+ *   3 CLOSING   no task is left, or the deadline has passed; spawns are refused, and before the
+ *               deadline the accounts are looked at once more, as a callback may have spawned just
+ *               before: back to 2 if so
  *   4 STOPPING  every worker leaves its loop
  *   5 STOPPED   every thread is joined; inboxes are closed, what they hold is dropped
  */

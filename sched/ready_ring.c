@@ -105,7 +105,8 @@ bool roti_ring_empty(const struct roti_ring *ring)
 
 uint64_t roti_ring_count(const struct roti_ring *ring)
 {
-    /* [R23], [R24] relaxed: a figure for reports and placement. */
+    /* [R23], [R24] relaxed: a figure for reports and placement. The owner reads its own tail and a
+     * head that may be old, so that it never counts too few. */
     uint64_t head = roti_load(R23, relaxed, &ring->head);
     uint64_t tail = roti_load(R24, relaxed, &ring->tail);
     uint64_t count = tail - head <= ROTI_RING_CAPACITY ? tail - head : 0;

@@ -3,7 +3,7 @@
  * ready_ring.h - the work-stealing queue of a loop's ready tasks.
  *
  * Concept.    A bounded ring. The owner appends at the tail; owner and thieves take the oldest at
- *             the head, the owner one at a time, a thief up to half, each claiming by one
+ *             the head, the owner one at a time, a thief half of them, each claiming by one
  *             compare-and-swap of the head. What does not fit goes to an overflow list under a
  *             lock; while that holds anything, all pushes go there, so order is kept. The owner
  *             refills half a ring from it; thieves take from it when the ring is empty.
@@ -14,7 +14,7 @@
  *             I2 A slot in [head, tail) is not written until head has passed it.
  *             I3 Both counters are 64 bits and only grow: no ABA.
  *             I4 An item is in the ring or in the list at every moment until it is taken.
- * Threads.    push, pop: the owner. steal, empty: any.
+ * Threads.    push, pop: the owner. steal: any worker but the owner. empty, count: any.
  */
 #ifndef ROTI_READY_RING_H
 #define ROTI_READY_RING_H
@@ -58,8 +58,8 @@ void roti_ring_push(struct roti_ring *ring, struct roti_link *item);
 struct roti_link *roti_ring_pop(struct roti_ring *ring);
 
 /*
- * Takes up to half of the items, oldest first, into `out` (room for ROTI_STEAL_MAX). Any thread but
- * the owner; in parallel with everything. The number taken, 0, or ROTI_STEAL_LOST.
+ * Takes half of the items, rounded up, oldest first, into `out` (room for ROTI_STEAL_MAX). Any
+ * thread but the owner; in parallel with everything. The number taken, 0, or ROTI_STEAL_LOST.
  */
 int roti_ring_steal(struct roti_ring *ring, struct roti_link **out);
 

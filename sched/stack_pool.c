@@ -187,6 +187,7 @@ static struct roti_slab *slab_create(unsigned index)
         return NULL;
     }
     madvise(base, slab->size, MADV_NOHUGEPAGE); /* fails where there are none: as good */
+    ROTI_PLAIN_WRITE(&slab->base);
     slab->base = base;
     for (unsigned i = 0; i < slab->stack_count; i++) {
         struct roti_stack *stack = &slab->stacks[i];
@@ -227,7 +228,8 @@ static int pool_grow(unsigned index)
     struct roti_slab *first = roti_load(K1, relaxed, &slabs);
     /* [K2] relaxed: published by [K3]. */
     roti_store(K2, relaxed, &slab->next, first);
-    /* [K3] release: pairs with [K6]; the slab's fields are visible to whoever finds it. */
+    /* [K3] release: pairs with [K9]; the fields of this slab, and of those behind it, which are
+     * older, are visible to whoever finds it. */
     roti_store(K3, release, &slabs, slab);
     return 0;
 }
@@ -313,7 +315,7 @@ static struct roti_slab *pool_unlink_free(void)
         pool_forget(slab);
         /* [K5] relaxed: as [K4]. The slab keeps its link for whoever is reading it. */
         struct roti_slab *next = roti_load(K5, relaxed, &slab->next);
-        /* [K6] release: pairs with [K9]; `next` was visible already, and stays so. */
+        /* [K6] release: pairs with [K9], as [K3]. */
         roti_store(K6, release, link, next);
         slab->drained = drained;
         drained = slab;
@@ -354,18 +356,20 @@ void roti_stack_pool_forked(void)
 const struct roti_stack *roti_stack_find(const void *address, bool *ret_in_guard)
 {
     const struct roti_stack *found = NULL;
-    /* [K8] acq_rel: its order with [K7] decides which of the two sees the other. */
-    roti_fetch_add(K8, acq_rel, &finder_count, 1);
+    /* [K8] acquire: pairs with [K7]; its order with that decides which of the two sees the other.
+     */
+    roti_fetch_add(K8, acquire, &finder_count, 1);
     /* [K9] acquire: pairs with [K3] and [K6]. */
     struct roti_slab *slab = roti_load(K9, acquire, &slabs);
     while (slab != NULL && found == NULL) {
+        ROTI_PLAIN_READ(&slab->base);
         uintptr_t offset = (uintptr_t)address - (uintptr_t)slab->base;
         if (offset < slab->size) {
             found = &slab->stacks[offset / slab->stride];
             *ret_in_guard = (uintptr_t)address < (uintptr_t)found->low;
         }
-        /* [K14] acquire: pairs with [K3], and with [K6] where a neighbour was unlinked. */
-        slab = roti_load(K14, acquire, &slab->next);
+        /* [K14] relaxed: what is behind this slab is older, so that [K9] has made it visible. */
+        slab = roti_load(K14, relaxed, &slab->next);
     }
     /* [K10] release: pairs with [K7]; the slab may be unmapped from here on. */
     roti_fetch_sub(K10, release, &finder_count, 1);

@@ -25,14 +25,15 @@ static _Atomic(roti_suspend_fn) suspend_hook;
 
 void roti_task_set_report(roti_report_fn report)
 {
-    /* [T1] release: pairs with [T2]. */
-    roti_store(T1, release, &report_hook, report);
+    /* [T1] relaxed: before the threads that report, and later the same function again; that reads
+     * nothing but what it is given. */
+    roti_store(T1, relaxed, &report_hook, report);
 }
 
 void roti_task_report(const char *text, struct rota_task *task, int status)
 {
-    /* [T2] acquire: pairs with [T1]. */
-    roti_report_fn report = roti_load(T2, acquire, &report_hook);
+    /* [T2] relaxed: as [T1]. */
+    roti_report_fn report = roti_load(T2, relaxed, &report_hook);
     if (report != NULL)
         report(roti_worker_current(), text, task, status);
 }
@@ -201,7 +202,7 @@ int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
 /* ---- Steps -------------------------------------------------------------------------------------
  */
 
-/* After the last switch: the stack is free, and so is the runtime's reference. */
+/* After the last switch: the stack goes back, and the runtime's reference ends. */
 static void task_retire(struct roti_worker *worker, struct rota_task *task)
 {
     struct roti_stack *stack = task->frame->stack;
@@ -227,7 +228,7 @@ static void run_call(struct roti_worker *worker)
 static void step_begin(struct roti_worker *worker, struct rota_task *task)
 {
     struct roti_task_frame *frame = task->frame;
-    if (frame->ran_on != NULL && task->work.extra == 0)
+    if (frame->ran_on != NULL && !roti_task_pinned(task))
         roti_count(worker, resumes, 1);
     if (frame->ran_on != worker) {
         if (frame->ran_on != NULL)
@@ -312,7 +313,7 @@ void rota_unpin(void)
     struct rota_task *task = rota_current_task();
     if (task == NULL)
         return;
-    ROTI_ASSERT(task->work.extra > 0 && "rota_unpin() without rota_pin()");
+    ROTI_ASSERT(roti_task_pinned(task) && "rota_unpin() without rota_pin()");
     task->work.extra--;
 }
 

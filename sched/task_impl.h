@@ -69,6 +69,12 @@ static inline struct roti_worker *roti_task_worker(const struct rota_task *task)
     return roti_load(T8, relaxed, &task->worker);
 }
 
+/* Whether it stays on its loop. Asked by whoever has the task in hand. */
+static inline bool roti_task_pinned(const struct rota_task *task)
+{
+    return task->work.extra > 0;
+}
+
 /* Written by whoever has the task in hand: at each push, and at each step. */
 static inline void roti_task_set_worker(struct rota_task *task, struct roti_worker *worker)
 {
@@ -121,8 +127,8 @@ void roti_task_set_suspend_hook(roti_suspend_fn hook);
 /* Runs one step of a QUEUED task on the loop's thread. */
 void roti_task_step(struct roti_worker *worker, struct rota_task *task);
 
-/* Who is told of failures that nobody else sees: set once, by the layer above. `worker` is the one
- * of the thread where it became final, or NULL. */
+/* Who is told of failures that nobody else sees: always the same function, set by the layer above
+ * before any task. `worker` is the one of the thread where it became final, or NULL. */
 typedef void (*roti_report_fn)(struct roti_worker *worker, const char *text, struct rota_task *task,
                                int status);
 void roti_task_set_report(roti_report_fn report);

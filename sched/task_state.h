@@ -24,7 +24,9 @@
  *             task may run: it goes to CLAIMED, and its release to NOTIFIED. Whichever of
  *             release and parked comes second finds the other's mark and queues the task. A dump
  *             that must read the stack of a WAITING task holds it by going back to PARKING, and
- *             lets go by `parked`: the same rendezvous, no state of its own.
+ *             lets go by `parked`: the same rendezvous, no state of its own. Not drawn: a yield
+ *             goes from RUNNING to QUEUED, a wait that is abandoned from PARKING to RUNNING, the
+ *             dump's hold from WAITING to PARKING.
  * Invariants. I1 Only the transition that leads to QUEUED entitles to enqueue, once.
  *             I2 The winner is written by the claim that succeeds, and by no other.
  *             I3 requests >= 1 whenever a cancel won. undelivered <= requests at the time it was
@@ -42,7 +44,7 @@ enum roti_state {
     ROTI_QUEUED,   /* in a queue, or in the hands of whoever is about to put it there */
     ROTI_RUNNING,  /* on a thread */
     ROTI_PARKING,  /* about to suspend, or held by a dump */
-    ROTI_CLAIMED,  /* a waker has won, and still holds its object's lock */
+    ROTI_CLAIMED,  /* a waker has won, and has not let go: its object may be locked */
     ROTI_NOTIFIED, /* a waker has won and let go before the task was parked */
     ROTI_WAITING,  /* suspended */
     ROTI_DONE,     /* the body has returned */

@@ -10,7 +10,7 @@
  * The waiter:                                 The waker, on any thread:
  *   lock(object)                                lock(object)
  *   if (the result is there) take it, unlock    while ((wait = roti_wait_first(&object->waits)))
- *   roti_wait_init(&wait, kind, object)             if (roti_wait_claim(wait, result))
+ *   roti_wait_init(&wait, kind, object, 0)          if (roti_wait_claim(wait, result))
  *   r = roti_wait_begin(flags)                          roti_list_push_back(&woken, &wait->link)
  *   if (r < 0) unlock, return r                 unlock(object)
  *   roti_wait_link(&wait, &object->waits)       roti_wait_wake_all(&woken)
@@ -133,8 +133,8 @@ bool roti_wait_claim(struct roti_wait *wait, int64_t result);
 /* Makes a claimed waiter runnable. No lock held. The wait must not be touched afterwards. */
 void roti_wait_wake(struct roti_wait *wait);
 
-/* The same for a list of claimed waits, which is empty afterwards. More than 64 tasks are spread
- * over the loops on which they last ran. */
+/* The same for a list of claimed waits, which is empty afterwards. The first 64 go to this loop,
+ * further ones to the loops on which they last ran. */
 void roti_wait_wake_all(struct roti_list *woken);
 
 #ifdef __cplusplus

@@ -137,7 +137,7 @@ static bool post_onwards(struct rota_task *task)
 static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool away)
 {
     struct roti_worker *last = roti_task_worker(task);
-    if (task->work.extra > 0 || self->pool->worker_count == 1) {
+    if (roti_task_pinned(task) || self->pool->worker_count == 1) {
         if (last == self)
             roti_worker_push_local(self, &task->work);
         else
@@ -168,7 +168,7 @@ static void enqueue(struct rota_task *task, bool away)
     /* A closed inbox refuses it: the task outlived the shutdown deadline, and stays where it is. */
     roti_pool_foreign_enter(pool);
     struct roti_worker *last = roti_task_worker(task);
-    if (task->work.extra > 0 || pool->worker_count == 1)
+    if (roti_task_pinned(task) || pool->worker_count == 1)
         (void)roti_worker_post(last, &task->work);
     else if (!ROTI_MIGRATE || !post_onwards(task))
         post_task(last, task);
@@ -196,7 +196,7 @@ static void poll(struct roti_worker *worker, int64_t deadline_ns)
 }
 
 /* Tells another loop of what polls have pushed to the ring, unless it is one task and comes next.
- * Should something come before it after all, it is told of then. */
+ * If something is put before that task later (the local queue runs first), the next call tells. */
 static void announce(struct roti_worker *worker)
 {
     if (!worker->unannounced)
@@ -431,6 +431,7 @@ static void park(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
     bool shared = pool->worker_count > 1;
+    /* Gives cached references of contexts back. May run code of users: before the announcement. */
     roti_context_park(worker->thread_object);
     if (shared) {
         roti_idle_sleep(&pool->idle, worker->index);

@@ -2,10 +2,10 @@
 /*
  * worker.h - one loop's share of the scheduler: its queues, its counters, and the turn it makes.
  *
- * The turn, always: poll (blocking only when nothing is left; while work is left non-blocking, and
- * only once ROTI_POLL_STEPS steps have run, or a look at the clock finds that ROTI_POLL_NS has
- * passed) -> run the local queue as it stood -> run the ready ring within a budget -> search other
- * loops -> park.
+ * The turn, always: take the inbox -> run the local queue as it stood -> run the ready ring, each
+ * within a budget -> with nothing left: poll if a timer is due, else search other loops, else park,
+ * which is a poll that blocks. Between steps comes a poll that does not block, once ROTI_POLL_STEPS
+ * steps have run, or a look at the clock finds that ROTI_POLL_NS has passed.
  */
 #ifndef ROTI_WORKER_H
 #define ROTI_WORKER_H

@@ -8,14 +8,16 @@
  *   EINTR    only at calls that a signal can interrupt; nor at connect, since a connection goes on
  *            behind an interrupted call, and one that the hook answers for was never begun.
  *   EAGAIN   only at calls on descriptors that do not block. A socket that says so and was ready
- * has no further edge coming, while a real one that says so has: the hook makes the kernel look at
- * all registrations again. That is done with one loop only, since another one might close a
- * descriptor, and register its successor, in between. write    and read: EINTR and EAGAIN alone.
- * They are those of an eventfd, which knows no other failure; a lost wake would be a loop that
- * sleeps for ever.
+ *            has no further edge coming, while a real one that says so has: the hook makes the
+ *            kernel look at all registrations again. That is done with one loop only, since another
+ *            one might close a descriptor, and register its successor, in between.
  *
- * What must come of it. EINTR and EAGAIN: nothing at all. A poll that fails: nothing at all. Every
- * other error of a stream's transfer: that error. Of other calls: success, or that error.
+ *   write    and read: EINTR and EAGAIN alone. They are those of an eventfd, which knows no other
+ *            failure; a lost wake would be a loop that sleeps for ever.
+ *
+ * What must come of it. EINTR, and EAGAIN but of connect: nothing at all. A poll that fails:
+ * nothing at all. Every other error of a stream's transfer: that error. Of other calls: success, or
+ * that error.
  */
 #include "tests/loop/failing_calls.h"
 #include "tests/sweep/rows.h"
