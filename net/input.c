@@ -8,6 +8,7 @@
 #include "loop/lent.h"
 #include "sched/base/alloc.h"
 #include "sched/base/assert.h"
+#include "sched/base/atomic.h"
 
 #include <errno.h>
 #include <string.h>
@@ -31,6 +32,7 @@ void roti_input_clear(struct roti_input *input)
 
 void roti_input_consume(struct roti_input *input, size_t size)
 {
+    ROTI_PLAIN_WRITE(input);
     ROTI_ASSERT(size <= roti_input_size(input));
     input->start += size;
     if (input->start == input->end)
@@ -69,6 +71,7 @@ static int make_room(struct roti_input *input, size_t want)
 ssize_t roti_input_receive(struct roti_input *input, struct roti_io *io, size_t want)
 {
     ssize_t n;
+    ROTI_PLAIN_WRITE(input);
     ROTI_ASSERT(roti_input_size(input) < want);
     if (input->data == NULL) {
         struct roti_lent lent = {0};

@@ -93,7 +93,7 @@ int roti_stream_open(struct rota_stream *stream, int fd, struct rota_loop *loop)
 void roti_stream_hold(struct rota_stream *stream)
 {
     /* [ST5] relaxed: the caller has a reference. */
-    roti_fetch_add(ST5, relaxed, &stream->refs, 1U);
+    (void)roti_fetch_add(ST5, relaxed, &stream->refs, 1U);
 }
 
 void roti_stream_release(struct rota_stream *stream)
@@ -111,7 +111,7 @@ struct rota_stream *rota_stream_ref(struct rota_stream *stream)
 {
     /* [ST7] relaxed: the caller has a reference. */
     if (stream != NULL)
-        roti_fetch_add(ST7, relaxed, &stream->users, 1U);
+        (void)roti_fetch_add(ST7, relaxed, &stream->users, 1U);
     return stream;
 }
 
@@ -159,7 +159,6 @@ void roti_stream_end(struct rota_stream *stream, int error, struct roti_stream_a
     stream->error = error;
     stream->paused = false;
     claim_all(&stream->drainers, answer, &after->woken);
-    claim_all(&stream->closers, 0, &after->woken);
     after->closed = true;
 }
 
@@ -186,12 +185,14 @@ void roti_stream_settle(struct rota_stream *stream, struct roti_stream_after *af
     }
 }
 
-/* What follows on CLOSED, after the unlock [I4]. */
-static void closed(struct rota_stream *stream)
+/* What follows on CLOSED, after the unlock [I4]. The last look at the stream. */
+static void closed(struct rota_stream *stream, struct roti_stream_after *after)
 {
     struct roti_chunk *dropped = NULL;
     roti_io_close(stream->io);
     roti_spin_lock(&stream->lock);
+    stream->down = true;
+    claim_all(&stream->closers, 0, &after->woken);
     if (!stream->flushing) /* else the flusher drops them [I2] */
         dropped = roti_backlog_clear(&stream->backlog);
     roti_spin_unlock(&stream->lock);
@@ -215,7 +216,7 @@ int roti_stream_finish(struct rota_stream *stream, struct roti_stream_after *aft
             roti_stream_fail(stream, r);
     }
     if (after->closed)
-        closed(stream);
+        closed(stream, after);
     roti_wait_wake_all(&after->woken);
     return r;
 }
@@ -273,7 +274,7 @@ int rota_stream_wait_closed(struct rota_stream *stream)
         return -EINVAL;
     roti_wait_init(&wait, ROTI_WAIT_STREAM, stream, 0);
     roti_spin_lock(&stream->lock);
-    bool open = stream->state != ROTI_STREAM_CLOSED;
+    bool open = !stream->down;
     int error = stream->error;
     if (open)
         r = roti_wait_begin(0);

@@ -24,8 +24,8 @@
  *             I2 `sending` and `flushing` are cleared by who set them; while `flushing` only the
  *                flusher takes chunks out.
  *             I3 `ended` is 0 if and only if the stream is OPEN.
- *             I4 Whoever makes the stream CLOSED calls roti_stream_closed() after the unlock,
- *                once.
+ *             I4 Whoever makes the stream CLOSED closes the descriptor after the unlock, once, by
+ *                roti_stream_finish(). Those who wait for the end are told after that.
  * Threads.    Any of the runtime, unless said otherwise.
  */
 #ifndef ROTI_STREAM_IMPL_H
@@ -76,6 +76,7 @@ struct rota_stream {
     bool paused;               /* more than `high` was buffered, and no less than `low` since */
     bool eof_wanted;           /* nothing is accepted any more */
     bool eof_sent;             /* and the peer was told, or is about to be */
+    bool down;                 /* CLOSED, and so is the descriptor */
     bool nudged;               /* the flusher was cancelled only to look at the state again */
     int error;                 /* CLOSED: why; 0 */
     struct rota_task *flusher; /* while it runs; borrowed */
@@ -85,7 +86,7 @@ struct rota_stream {
     int64_t close_timeout_ns;
     int64_t close_deadline_ns; /* CLOSING */
     struct roti_list drainers; /* waits until not paused */
-    struct roti_list closers;  /* waits until CLOSED */
+    struct roti_list closers;  /* waits until `down` */
 };
 
 /* What a stream is made from. The fields are as in struct rota_stream. */
@@ -99,7 +100,7 @@ struct roti_stream_init {
 struct roti_stream_after {
     bool flush;             /* start the flusher */
     bool shut;              /* tell the peer of the end */
-    bool closed;            /* roti_stream_closed() */
+    bool closed;            /* close the descriptor */
     struct roti_list woken; /* claimed waits */
 };
 

@@ -37,6 +37,7 @@ static int wait_resumed(struct rota_stream *stream, uint64_t flags)
         roti_spin_unlock(&stream->lock);
     }
     roti_stream_release(stream);
+    ROTI_PLAIN_READ(&wait.result);
     return r < 0 ? r : (int)wait.result;
 }
 

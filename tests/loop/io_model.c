@@ -55,7 +55,7 @@ ssize_t roti_sys_recv(int fd, void *buffer, size_t size, int flags)
 {
     (void)size, (void)flags;
     use_number(fd);
-    if (roti_load(TI1, relaxed, &arrived) == taken)
+    if (roti_load(TA1, relaxed, &arrived) == taken)
         return -EAGAIN;
     taken++;
     *(char *)buffer = 'x';
@@ -97,7 +97,7 @@ MODEL_ABSENT(int, roti_sys_poll, int fd, short events)
 static int kernel_add(struct roti_poller *poller, struct roti_io *added, bool shared)
 {
     (void)poller, (void)shared;
-    roti_store(TI8, release, &announced, roti_io_token(added));
+    roti_store(TA8, release, &announced, roti_io_token(added));
     ROTI_PLAIN_WRITE(&registered[added->fd]);
     registered[added->fd] = true;
     return 0;
@@ -181,13 +181,13 @@ static void reads_borrowed(unsigned thread)
         ROTI_PLAIN_READ(&reason);
         MODEL_ASSERT(reason == 1);
     }
-    roti_store(TI5, relaxed, &returned, true);
+    roti_store(TA5, relaxed, &returned, true);
 }
 
 static bool has_begun_to_wait(void *arg)
 {
     (void)arg;
-    return roti_word_state(stand_in_word(0)) != ROTI_RUNNING || roti_load(TI6, relaxed, &returned);
+    return roti_word_state(stand_in_word(0)) != ROTI_RUNNING || roti_load(TA6, relaxed, &returned);
 }
 
 static void drops_once_awaited(unsigned thread)
@@ -202,7 +202,7 @@ static void deliver(uint64_t of, int bytes)
 {
     struct roti_list woken;
     roti_list_init(&woken);
-    roti_store(TI2, relaxed, &arrived, bytes);
+    roti_store(TA2, relaxed, &arrived, bytes);
     edge_met = roti_io_edge(of, ROTI_READY_READ, &woken);
     roti_wait_wake_all(&woken);
 }
@@ -223,7 +223,7 @@ static void delivers_two(unsigned thread)
 static bool is_announced(void *arg)
 {
     (void)arg;
-    return roti_load(TI9, relaxed, &announced) != ROTI_IO_TOKEN_NONE;
+    return roti_load(TA9, relaxed, &announced) != ROTI_IO_TOKEN_NONE;
 }
 
 static void delivers_once_announced(unsigned thread)
@@ -231,7 +231,7 @@ static void delivers_once_announced(unsigned thread)
     uint64_t seen;
     (void)thread;
     model_wait_until(is_announced, NULL);
-    while ((seen = roti_load(TI10, acquire, &announced)) == ROTI_IO_TOKEN_NONE)
+    while ((seen = roti_load(TA10, acquire, &announced)) == ROTI_IO_TOKEN_NONE)
         roti_pause();
     deliver(seen, 1);
 }
@@ -277,14 +277,14 @@ static void reset_kernel(unsigned tasks)
     for (int i = 0; i < FD_COUNT; i++)
         files[i] = 1;
     memset(registered, 0, sizeof registered);
-    roti_store(TI3, relaxed, &arrived, 0);
+    roti_store(TA3, relaxed, &arrived, 0);
     taken = 0;
     result = 0;
     edge_met = false;
-    roti_store(TI7, relaxed, &returned, false);
+    roti_store(TA7, relaxed, &returned, false);
     reason = 0;
     next_io = NULL;
-    roti_store(TI11, relaxed, &announced, ROTI_IO_TOKEN_NONE);
+    roti_store(TA11, relaxed, &announced, ROTI_IO_TOKEN_NONE);
 }
 
 static void reset(unsigned tasks, unsigned owners)
@@ -357,7 +357,7 @@ static void check_dropped(void)
 
 static void check_next(void)
 {
-    uint64_t word = roti_load(TI4, relaxed, &next_io->readiness);
+    uint64_t word = roti_load(TA4, relaxed, &next_io->readiness);
     MODEL_ASSERT(files[FD] == 0 && files[FD + 1] == 1 && registered[FD + 1]);
     MODEL_ASSERT(next_io == io && roti_io_token(next_io) != token);
     MODEL_ASSERT((word & ROTI_READY_TICK_MASK) == 0); /* no edge was taken for the next life's */
