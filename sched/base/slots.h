@@ -54,7 +54,7 @@ struct roti_slots_cache {
 extern "C" {
 #endif
 
-/* A free slot, from `cache` or (NULL) from the set; NULL when memory is short or the bound is reached. */
+/* A free slot, from `cache` or (NULL) from the set; NULL when memory is short or none is left. */
 void *roti_slots_get(struct roti_slots *slots, struct roti_slots_cache *cache);
 
 /* Gives a slot back. */

@@ -75,10 +75,10 @@ FAULTS = [
              "                   roti_wheel_remove(&timers->wheel, &timer->node);")]),
     Fault(
         "oversleeps", "",
-        "a loop's poll takes ten seconds more than its next timer allows",
+        "a loop's poll takes a quarter of an hour more than its next timer allows",
         "loop/loop.c", "sim", "timers", [
             ("return until_ns > now_ns ? until_ns - now_ns : 0;",
-             "return until_ns > now_ns ? until_ns - now_ns + INT64_C(10000000000) : 0;")]),
+             "return until_ns > now_ns ? until_ns - now_ns + INT64_C(1000000000000) : 0;")]),
     Fault(
         "edge_erased", "H56",
         "the note that a descriptor has nothing erases an edge that came meanwhile",

@@ -27,9 +27,9 @@
 #define POINT_NS 20
 #define STALL_NS INT64_C(20000000)
 #define REPORT_SECONDS 5
-#define HEALTHY_NS INT64_C(3000000000) /* what has healed comes to its end within so much */
-#define SCHEDULING_STEPS 10            /* so that a loop which only pauses comes to an end */
-#define PAUSE_ROUNDS 4                 /* schedulings that a thread in a loop of waiting sits out */
+#define HEALTHY_NS INT64_C(120000000000) /* what has healed comes to its end within so much */
+#define SCHEDULING_STEPS 10              /* so that a loop which only pauses comes to an end */
+#define PAUSE_ROUNDS 4 /* schedulings that a thread in a loop of waiting sits out */
 
 struct event {
     int64_t when_ns;

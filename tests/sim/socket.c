@@ -282,7 +282,9 @@ ssize_t roti_sys_sendmsg(int fd, const struct msghdr *message, int flags)
         memcpy(whole + size, message->msg_iov[i].iov_base, part);
         size += part;
     }
-    return transmit(sim_socket_of(fd), whole, size);
+    ssize_t r = transmit(sim_socket_of(fd), whole, size);
+    sim_trace("sendmsg(%d, %zu) = %zd\n", fd, size, r);
+    return r;
 }
 
 void roti_sys_signal_send(int fd, const void *data, size_t size)
