@@ -24,6 +24,7 @@ struct roti_io {
 struct rota_stream *stream;
 char wire[WIRE_MAX];
 unsigned wire_size;
+bool wire_ended;
 int closings;
 
 static struct rota_runtime runtime;
@@ -67,8 +68,13 @@ struct rota_loop *roti_io_loop(const struct roti_io *io)
 
 int roti_io_shutdown(struct roti_io *io, int how)
 {
-    if (how == SHUT_RD)
+    if (how == SHUT_RD) {
         roti_store(TN3, relaxed, &io->shut, true);
+    } else {
+        ROTI_PLAIN_WRITE(&wire);
+        MODEL_ASSERT(!wire_ended);
+        wire_ended = true;
+    }
     return 0;
 }
 
@@ -113,7 +119,7 @@ void roti_lent_return(struct roti_lent *lent)
 static ssize_t send_some(const char *data, size_t size)
 {
     ROTI_PLAIN_WRITE(&wire);
-    MODEL_ASSERT(wire_size + size <= WIRE_MAX);
+    MODEL_ASSERT(!wire_ended && wire_size + size <= WIRE_MAX);
     memcpy(wire + wire_size, data, size);
     wire_size += (unsigned)size;
     return (ssize_t)size;
@@ -234,6 +240,7 @@ void stream_open(unsigned tasks, unsigned users, const struct rota_stream_opts *
     stand_in_reset(tasks);
     loop.runtime = &runtime;
     wire_size = 0;
+    wire_ended = false;
     closings = 0;
     incoming = "";
     roti_store(TN15, relaxed, &spawned, false);

@@ -17,7 +17,8 @@
 extern struct rota_stream *stream; /* the one of the test */
 extern char wire[WIRE_MAX];        /* what was sent */
 extern unsigned wire_size;
-extern int closings; /* how often on_closed was called: whoever closes, then the waiters' */
+extern bool wire_ended; /* and the peer was told that nothing follows */
+extern int closings;    /* how often on_closed was called: whoever closes, then the waiters' */
 
 /* Opens `stream` with `users` references. Virtual threads 0 .. tasks-1 are tasks. In setup. */
 void stream_open(unsigned tasks, unsigned users, const struct rota_stream_opts *opts);

@@ -59,6 +59,12 @@ static void drains(unsigned thread)
     drop();
 }
 
+static void ends(unsigned thread)
+{
+    results[thread] = rota_stream_write_eof(stream);
+    drop();
+}
+
 static void closes(unsigned thread)
 {
     (void)thread;
@@ -116,6 +122,16 @@ static void check_all_or_nothing(void)
     MODEL_OUTCOME(results[1] == 2);
 }
 
+/* The end is told once, behind the last byte, unless the stream was closed before. */
+static void check_ended(void)
+{
+    stream_check_gone();
+    MODEL_ASSERT(results[1] == 2 || results[1] == ROTA_ESTATE);
+    MODEL_ASSERT(results[1] == 2 ? wire_size == 2 && was_sent(texts[1]) : wire_size == 0);
+    MODEL_ASSERT(results[2] == 0);
+    MODEL_OUTCOME(wire_ended);
+}
+
 static void check_waited(void)
 {
     check_all_or_nothing();
@@ -149,6 +165,7 @@ static void check_aborted(void)
 
 PLAYS(stream_two_writers, writes, writes, open_two, check_both);
 PLAYS(stream_writers_held, writes, writes, open_narrow, check_both);
+PLAYS(stream_write_eof, writes, ends, open_two, check_ended);
 PLAYS(stream_drained, writes, drains, open_narrow, check_drained);
 PLAYS(stream_closed_under_writer, writes, closes, open_two, check_all_or_nothing);
 PLAYS(stream_held_and_closed, writes, closes, open_narrow, check_all_or_nothing);
