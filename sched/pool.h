@@ -97,6 +97,25 @@ void roti_pool_abandon(struct roti_pool *pool);
 /* Frees what init allocated. After run, or instead of it. */
 void roti_pool_done(struct roti_pool *pool);
 
+/* Ends the run with ROTA_EXIT, whatever the first task does. Any thread of the pool. */
+void roti_pool_exit(struct roti_pool *pool);
+
+/* Brackets what a thread without a loop does to a worker's queues: the pool is not freed meanwhile.
+ */
+void roti_pool_foreign_enter(struct roti_pool *pool);
+void roti_pool_foreign_leave(struct roti_pool *pool);
+
+/* One look at the shutdown protocol, by worker 0 in each turn once DRAINING. */
+void roti_pool_supervise(struct roti_pool *pool);
+
+static inline enum roti_phase roti_pool_phase(const struct roti_pool *pool)
+{
+    /* [PL1] acquire: pairs with [PL2]; what was done before the phase began is visible. */
+    return (enum roti_phase)roti_load(PL1, acquire, &pool->phase);
+}
+
+/* ---- sched/accounts.c ---- */
+
 /* Tasks that listings have been able to see since the start. Any thread. */
 uint64_t roti_pool_spawned_total(struct roti_pool *pool);
 
@@ -119,25 +138,10 @@ void roti_pool_spawned(struct roti_pool *pool, struct roti_worker *worker, bool 
 /* Accounts for one task that has finished on `worker`. */
 void roti_pool_retire(struct roti_pool *pool, struct roti_worker *worker, bool internal);
 
-/* Ends the run with ROTA_EXIT, whatever the first task does. Any thread of the pool. */
-void roti_pool_exit(struct roti_pool *pool);
-
-/* Brackets what a thread without a loop does to a worker's queues: the pool is not freed meanwhile.
- */
-void roti_pool_foreign_enter(struct roti_pool *pool);
-void roti_pool_foreign_leave(struct roti_pool *pool);
+/* ---- sched/worker.c ---- */
 
 /* Wakes one sleeping loop to search for work that was just published, if that is needed. */
 void roti_pool_wake_one(struct roti_pool *pool);
-
-/* One look at the shutdown protocol, by worker 0 in each turn once DRAINING. */
-void roti_pool_supervise(struct roti_pool *pool);
-
-static inline enum roti_phase roti_pool_phase(const struct roti_pool *pool)
-{
-    /* [PL1] acquire: pairs with [PL2]; what was done before the phase began is visible. */
-    return (enum roti_phase)roti_load(PL1, acquire, &pool->phase);
-}
 
 #ifdef __cplusplus
 }

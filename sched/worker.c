@@ -76,8 +76,7 @@ void roti_worker_push_local(struct roti_worker *worker, struct roti_work *work)
     roti_fifo_push(&worker->local, &work->link);
 }
 
-/* Notifies a worker whose list was empty, and wakes it if it sleeps. */
-static void notify(struct roti_worker *worker)
+void roti_worker_notify(struct roti_worker *worker)
 {
     struct roti_worker *self = roti_worker_current();
     if (!roti_inbox_notify(&worker->inbox))
@@ -91,20 +90,15 @@ bool roti_worker_post(struct roti_worker *worker, struct roti_work *work)
 {
     enum roti_push pushed = roti_inbox_push(&worker->inbox.posts, &work->link);
     if (pushed == ROTI_PUSH_FIRST)
-        notify(worker);
+        roti_worker_notify(worker);
     return pushed != ROTI_PUSH_CLOSED;
-}
-
-void roti_worker_notify(struct roti_worker *worker)
-{
-    notify(worker);
 }
 
 void roti_pool_wake_one(struct roti_pool *pool)
 {
     int index = roti_idle_pick(&pool->idle);
     if (index >= 0)
-        notify(pool->workers[index]);
+        roti_worker_notify(pool->workers[index]);
 }
 
 /* An unpinned task for `worker`, from another thread. */
@@ -113,7 +107,7 @@ static void post_task(struct roti_worker *worker, struct rota_task *task)
     struct roti_pool *pool = worker->pool;
     roti_task_set_worker(task, worker);
     if (roti_inbox_push(&worker->inbox.tasks, &task->work.link) == ROTI_PUSH_FIRST)
-        notify(worker);
+        roti_worker_notify(worker);
     roti_pool_wake_one(pool); /* the owner may be busy for long; any loop may take it */
 }
 

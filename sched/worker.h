@@ -115,7 +115,7 @@ void roti_worker_push_local(struct roti_worker *worker, struct roti_work *work);
  * if the loop is closed; the item is the caller's then. Any thread. */
 bool roti_worker_post(struct roti_worker *worker, struct roti_work *work);
 
-/* Makes the loop look at its queues once more, whether it sleeps or not. Any thread. */
+/* Makes the loop look at its queues once more, and wakes it if it sleeps. Any thread. */
 void roti_worker_notify(struct roti_worker *worker);
 
 /* The driver's poll has waited, and is about to take what is ready: the loop counts as awake. On
