@@ -2,6 +2,7 @@
 /*
  * runtime.c - rota_run(): the one place where workers are given their loops.
  */
+#include "loop/doorbell.h"
 #include "loop/handle_node.h"
 #include "loop/io_impl.h"
 #include "loop/loop_impl.h"
@@ -175,6 +176,7 @@ static void forget_parent(struct roti_pool *pool)
     roti_io_forget();
     for (unsigned i = 0; i < runtime->loop_count; i++)
         roti_loop_abandon(runtime->loops[i]);
+    roti_doorbell_forget();
     (void)roti_stop_done(runtime->stop);
 }
 

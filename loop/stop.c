@@ -4,6 +4,7 @@
  */
 #include "loop/stop.h"
 
+#include "loop/doorbell.h"
 #include "loop/io.h"
 #include "loop/loop_impl.h"
 #include "loop/syscall.h"
@@ -18,8 +19,7 @@
 
 static const int signal_numbers[2] = {SIGINT, SIGTERM};
 
-/* What the handler may touch: the socket of the one runtime of the process that handles signals. */
-static _Atomic(int) signal_socket = -1;
+/* What the handler may touch: this, and the doorbell. */
 static _Atomic(uint32_t) signal_counts[2];
 
 /* ---- The handler --------------------------------------------------------------------------------
@@ -28,27 +28,25 @@ static _Atomic(uint32_t) signal_counts[2];
 static void on_signal(int number)
 {
     int which = number == SIGINT ? 0 : 1;
-    /* [SG1], [SG2] relaxed: one word each; the byte is the message. */
+    /* [SG1] relaxed: one word; the byte is the message. */
     if (roti_fetch_add(SG1, relaxed, &signal_counts[which], 1U) > 0) {
         signal(number, SIG_DFL); /* the second one: somebody is in a hurry */
         raise(number);
         return;
     }
-    char byte = (char)number;
-    roti_sys_signal_send(roti_load(SG2, relaxed, &signal_socket), &byte, 1);
+    roti_doorbell_ring((char)number);
 }
 
 /* Takes over each disposition that is the default. Only one runtime of a process at a time does. */
 static void install_handlers(struct roti_stop *stop)
 {
-    int none = -1;
-    /* [SG3], [SG5] relaxed: read by the handler, which is installed afterwards. */
-    if (!roti_cas(SG3, relaxed, &signal_socket, &none, stop->sockets[0]))
+    if (!roti_doorbell_hang(stop->sockets[0]))
         return;
     for (int i = 0; i < 2; i++) {
         struct sigaction old;
         struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
         sigfillset(&ours.sa_mask);
+        /* [SG5] relaxed: read by the handler, which is installed afterwards. */
         roti_store(SG5, relaxed, &signal_counts[i], 0U);
         if (sigaction(signal_numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL &&
             sigaction(signal_numbers[i], &ours, NULL) == 0)
@@ -56,9 +54,11 @@ static void install_handlers(struct roti_stop *stop)
     }
 }
 
-/* Gives back what is still ours. */
+/* Gives back what is still ours. Nobody writes to the socket afterwards. */
 static void remove_handlers(struct roti_stop *stop)
 {
+    if (stop->sockets[0] < 0)
+        return;
     for (int i = 0; i < 2; i++) {
         struct sigaction now;
         if (stop->handles[i] && sigaction(signal_numbers[i], NULL, &now) == 0 &&
@@ -66,9 +66,7 @@ static void remove_handlers(struct roti_stop *stop)
             signal(signal_numbers[i], SIG_DFL);
         stop->handles[i] = false;
     }
-    int own = stop->sockets[0];
-    /* [SG6] relaxed: no handler of ours is installed any more. */
-    (void)roti_cas(SG6, relaxed, &signal_socket, &own, -1);
+    roti_doorbell_take(stop->sockets[0]);
 }
 
 /* ---- The reader ---------------------------------------------------------------------------------

@@ -5,9 +5,9 @@
  * Problem. A signal may arrive on any thread, at any instruction, also when loop 0 is blocked by
  *          a task that does not suspend. What it must do (cancel a task, drain servers) cannot
  *          be done in a handler.
- * Design.  The handler counts and writes one byte to a socket. The other end is an ordinary
- *          descriptor of the runtime; an unpinned task of the runtime's own reads it, and so
- *          runs on whatever loop is free. SIGINT cancels the first task. SIGTERM tells the
+ * Design.  The handler counts and writes one byte to a socket (loop/doorbell.h). The other end is
+ *          an ordinary descriptor of the runtime; an unpinned task of the runtime's own reads it,
+ *          and so runs on whatever loop is free. SIGINT cancels the first task. SIGTERM tells the
  *          listeners, or where there is none does the same. A second signal restores the default
  *          and raises itself again.
  * Threads. roti_stop_request(), _add(), _remove(): any thread of the runtime or a foreign one.

@@ -224,7 +224,7 @@ WRAPPER int roti_sys_socketpair(int ret_fds[2])
 WRAPPER void roti_sys_signal_send(int fd, const void *data, size_t size)
 {
     int interrupted = errno;
-    (void)!send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)syscall(SYS_sendto, fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, (size_t)0);
     errno = interrupted;
 }
 

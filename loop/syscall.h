@@ -123,7 +123,8 @@ int roti_sys_unlink(const char *path);
 /* Two connected stream sockets. */
 int roti_sys_socketpair(int ret_fds[2]);
 
-/* Sends from a signal handler: leaves the errno of what was interrupted alone, reports nothing. */
+/* Sends from a signal handler: leaves the errno of what was interrupted alone, reports nothing, and
+ * always returns, as it is no point of cancellation of threads. */
 void roti_sys_signal_send(int fd, const void *data, size_t size);
 
 /* The number is free afterwards, whatever happened. Never made again: it may be another's by then.
