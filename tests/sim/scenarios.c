@@ -11,9 +11,8 @@
 #include <string.h>
 
 const struct sim_scenario *const sim_scenarios[] = {
-    &scenario_tree,   &scenario_hold,    &scenario_together,
-    &scenario_cancel, &scenario_futures, &scenario_posts,
-    &scenario_timers, &scenario_echo,    NULL};
+    &scenario_tree,  &scenario_hold,   &scenario_together, &scenario_cancel, &scenario_futures,
+    &scenario_posts, &scenario_timers, &scenario_echo,     &scenario_calls,  NULL};
 
 bool scenario_is_shortage(int error)
 {

@@ -35,5 +35,6 @@ extern const struct sim_scenario scenario_futures;
 extern const struct sim_scenario scenario_posts;
 extern const struct sim_scenario scenario_timers;
 extern const struct sim_scenario scenario_echo;
+extern const struct sim_scenario scenario_calls;
 
 #endif
