@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -351,7 +352,8 @@ int converse(void *arg)
 {
     auto *input = static_cast<Input *>(arg);
     rota_addr addr = {};
-    std::string name = '\0' + std::string("rota-fuzz-") + std::to_string(getpid());
+    static const std::string name =
+        '\0' + std::string("rota-fuzz-") + std::to_string(std::random_device{}());
     FUZZ_ASSERT(rota_addr_unix(&addr, name.data(), name.size()) == 0);
     FUZZ_ASSERT(http_served_start(&addr, FUZZ_ROOT) == 0);
 
