@@ -60,7 +60,7 @@ TEST_P(Cancel, BeforeTheFirstStepTheBodyNeverRuns)
               }));
 }
 
-/* B-C02, B-C10, C1. */
+/* B-C02, C10. */
 TEST_P(Cancel, ABlockedTaskSeesItOnceAtItsSuspension)
 {
     EXPECT_EQ(0, run([] {
@@ -283,7 +283,7 @@ TEST_P(Cancel, AnUndeliveredForwardedRequestComesBack)
               }));
 }
 
-/* B-C12, S11: shield leaves the inner task alone. */
+/* B-C12: shield leaves the inner task alone. */
 TEST_P(Cancel, ShieldedTasksGoOn)
 {
     EXPECT_EQ(0, run([] {

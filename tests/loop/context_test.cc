@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * context_test.cc - contexts and real tasks: what travels, what stays apart (B-V01 to B-V06, S2).
+ * context_test.cc - contexts and real tasks: what travels, what stays apart (B-V01 to B-V03,
+ * B-V06, S2).
  */
 #include <cerrno>
 #include <rota/context.h>

@@ -248,7 +248,7 @@ TEST_P(FutureCallback, CallbacksOfALoopThatCloses)
     EXPECT_EQ("", log);
 }
 
-TEST_P(FutureCallback, A11_CompletionNeedsNoMemory)
+TEST_P(FutureCallback, A12_CompletionNeedsNoMemory)
 {
     std::string log;
     std::vector<Letter> letters(100, Letter{'x', &log});

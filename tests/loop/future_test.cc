@@ -504,7 +504,7 @@ TEST_P(Future, BF06_AWaiterThatIsAlreadyWokenCountsAsAReader)
 /* ---- Memory -------------------------------------------------------------------------------------
  */
 
-TEST_P(Future, A11_WithoutMemoryCreateSaysSo)
+TEST_P(Future, A12_WithoutMemoryCreateSaysSo)
 {
     rota_run_opts opts{};
     opts.no_signals = true; /* the reader of signals starts beside us, and allocates */

@@ -529,7 +529,7 @@ TEST_P(Handle, NoNodeIsLost)
     EXPECT_EQ(before, give_back());
 }
 
-TEST_P(Handle, A11_WithoutMemoryEveryCallSaysSo)
+TEST_P(Handle, A12_WithoutMemoryEveryCallSaysSo)
 {
     rota_run_opts opts{};
     opts.no_signals = true; /* the reader of signals starts beside us, and allocates */

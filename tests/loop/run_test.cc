@@ -83,7 +83,7 @@ TEST_P(Run, InsideARunIsRefusedAndHarmless)
               }));
 }
 
-/* B-M01: each leftover is cancelled, and its clean-up awaited; what clean-up spawns is, too. */
+/* B-M01, S11: each leftover is cancelled, and its clean-up awaited; so is what clean-up spawns. */
 TEST_P(Run, LeftoversAreCancelledAndAwaited)
 {
     static std::atomic<int> begun, cleaned, spawned_late;

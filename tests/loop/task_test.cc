@@ -285,6 +285,7 @@ TEST_P(Task, NamesAreCopiedAndCut)
               }));
 }
 
+/* B-C10, C1: what is done cannot be cancelled, whoever still refers to it. */
 TEST_P(Task, ReferencesOutliveTheRun)
 {
     static rota_task *kept;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fiber_test.cc - the switch: values, registers, alignment, unwinding, threads (H23 H30 H33-H38).
+ * fiber_test.cc - the switch: values, registers, alignment, unwinding, threads (H23, H30, H33, H34,
+ * H37, H38).
  */
 #include "sched/fiber.h"
 #include "tests/support/support.h"
