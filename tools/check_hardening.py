@@ -4,11 +4,11 @@
 
     check_hardening.py [--readelf <program>] [--library <file.a>] [--shared <file.so>] [program...]
 
-Objects: compiled with stack protection and branch tracking, none without the mark that says so
-(x86-64: IBT; aarch64: BTI), and the C library's checked functions are called. Linked files: no
-executable stack, no segment that is written and executed, relocations read-only and bound at the
-start, none in the code, no search path of their own; programs are position-independent; the shared
-library can be loaded late.
+Objects: compiled with stack protection and branch tracking (H35), none without the mark that says
+so (x86-64: IBT; aarch64: BTI), and the C library's checked functions are called. Linked files: no
+executable stack (H36), no segment that is written and executed, relocations read-only and bound at
+the start, none in the code, no search path of their own; programs are position-independent; the
+shared library can be loaded late.
 
 What a linked x86-64 file says of branch tracking is printed, and not checked: the linker keeps the
 mark only if the C library's start files have it, and Debian's crti.o has none. Shadow stacks are

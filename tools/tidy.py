@@ -36,6 +36,9 @@ THREAD_FILE = "sched/base/thread.c"
 HEAP_FILE = "sched/base/alloc.c"
 SWEEP_TABLE = "tests/sweep/table.h"
 CONCURRENCY_PAGE = "docs/concurrency.md"
+ID_PAGES = ["docs/hazards.md", "docs/cases.md"]
+# A page of labels, some of which look like ids, and the examples of this program.
+NO_ID_FILES = {CONCURRENCY_PAGE, "tools/tidy.py", "tools/tidy_cases.py"}
 README_EXAMPLE = "docs/examples/01-echo.c"
 
 # Files that make system calls, and so may read errno. Everything else passes on what they return.
@@ -65,17 +68,19 @@ TOP = ["CMakeLists.txt", "CMakePresets.json", "README.md"]
 DIRECTORIES = ["sched", "ctx", "loop", "net", "tests", "tools", "docs", ".ci"]
 
 
+COMMENT_OR_STRING = re.compile(
+    r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.S)
+
+
 def without_comments(text):
     """The same text with comments and the contents of strings blanked, line by line the same."""
-    pattern = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.S)
-
     def blank(match):
         found = match.group(0)
         if found[0] in "\"'":
             return found[0] + " " * (len(found) - 2) + found[0]
         return re.sub(r"[^\n]", " ", found)
 
-    return pattern.sub(blank, text)
+    return COMMENT_OR_STRING.sub(blank, text)
 
 
 class File:
@@ -514,6 +519,85 @@ def atomic_page(project):
     for file, line, label, _ in atomic_sites(project):
         if label not in listed:
             yield file, line, f"the atomic label {label} is not in {CONCURRENCY_PAGE}"
+
+
+# ---- Ids of hazards and cases --------------------------------------------------------------------
+
+# H42, A11, S4, B-L04, and "B-L12 to B-L14". Not [A1], which labels an atomic operation.
+ID = r"(?<![\[\w-])({})(\d\d?)(?:(?: to |-)\1(\d\d?))?(?!\w)"
+# What has one letter of these is an id in the tests of behaviour only: C11 is a language, too.
+ID_LETTERS, TEST_ID_LETTERS = "[HAS]|B-[A-Z]", "[HASCDV]|B-[A-Z]"
+NO_IDS = {"C99"}
+TEST_NAME = r"\bTEST(?:_[FP])?\(\s*(\w+),\s*(\w+)\s*\)"
+PYTHON_TEXT = re.compile(r'#[^\n]*|""".*?"""|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+
+
+def comments(file):
+    """(offset, text) of each comment; of Python also the strings; of a page all."""
+    if file.suffix == ".md":
+        return [(0, file.text)]
+    pattern = COMMENT_OR_STRING if file.suffix in (*CODE, ".S") else \
+        PYTHON_TEXT if file.suffix == ".py" else re.compile(r"#[^\n]*")
+    return [(match.start(), match.group(0)) for match in pattern.finditer(file.text)
+            if pattern is not COMMENT_OR_STRING or match.group(0)[0] == "/"]
+
+
+def ids_between(letters, first, last):
+    """Both ends and what lies between; nothing where these are no ids: A1 and H1 are labels."""
+    short = len(letters) == 1 and letters in "SCDV"
+    if short or len(first) == 2:
+        for number in range(int(first), int(last or first) + 1):
+            yield f"{letters}{number}" if short else f"{letters}{number:02}"
+
+
+def ids_of_test(suite, name):
+    """The ids with which the name of a test begins, or that of its suite ends: V3_V4_..., BL04_"""
+    prefix = re.match(r"(?:(?:B[A-Z]|[HASCDV])\d\d?(?!\d)_?)*", name).group(0)
+    found = re.findall(r"(B(?=[A-Z])|)([A-Z])(\d\d?)", prefix)
+    found += re.findall(r"(?<=[a-z])()(H)(\d\d)$", suite)
+    for case, letter, number in found:
+        yield from ids_between(f"B-{letter}" if case else letter, number, None)
+
+
+def named_ids(file):
+    """Yields (line, id) for each id in the comments of a file and in the names of its tests."""
+    is_test = file.suffix == ".cc"
+    pattern = ID.format(TEST_ID_LETTERS if is_test else ID_LETTERS)
+    for offset, text in comments(file):
+        for match in re.finditer(pattern, text):
+            for found in ids_between(*match.groups()):
+                yield file.line_of(offset + match.start()), found
+    for line, match in matches(file, TEST_NAME) if is_test else ():
+        for found in ids_of_test(match.group(1), match.group(2)):
+            yield line, found
+
+
+@rule
+def ids(project):
+    """Each id of a hazard, a case, a rule or a check is explained on one of two pages."""
+    pages = [project.by_path[path] for path in ID_PAGES if path in project.by_path]
+    listed = {match.group(1) for page in pages
+              for match in re.finditer(r"^\| ([\w-]+) \|", page.text, re.M)}
+    for file in project.files:
+        if file.path in NO_ID_FILES:
+            continue
+        for line, found in named_ids(file):
+            if found not in listed and found not in NO_IDS:
+                yield file, line, f"{found} has no row in {' or '.join(ID_PAGES)}"
+
+
+@rule
+def id_pages(project):
+    """The tests and files that the two pages name exist."""
+    tests = {f"{match.group(1)}.{match.group(2)}" for file in project.code
+             if file.suffix == ".cc" for _, match in matches(file, TEST_NAME)}
+    for page in (project.by_path[path] for path in ID_PAGES if path in project.by_path):
+        for line, match in matches(page, r"`([\w.-]+/[\w./-]+)`", page.text):
+            if not (project.root / match.group(1)).exists():
+                yield page, line, f"there is no file {match.group(1)}"
+        for line, match in matches(page, r"`([A-Z]\w+\.[A-Z]\w+)`", page.text):
+            if match.group(1) not in tests:
+                yield page, line, f"there is no test {match.group(1)}"
 
 
 # ---- Running -------------------------------------------------------------------------------------

@@ -37,6 +37,12 @@ CLEAN = {
     "sched/wait.c": "int rota_wait(void)\n{\n    return 0;\n}\n",
     "tests/sweep/table.h": "#ifndef ROTI_TABLE_H\n#define ROTI_TABLE_H\n\nint rota_wait(void);\n\n"
                            "#endif\n",
+    "tests/sched/ring.cc":
+        "/* H02, A03 to A05, B-L01-B-L03, D7: listed. [A12], A1, H39b and 10-H12 are no ids. */\n"
+        "TEST(Ring, V3_V4_HasTwo)\n{\n    A13(\"H13\");\n}\n",
+    "docs/hazards.md": "".join(f"| {id} | |\n" for id in "H02 A03 A04 A05".split())
+                       + "`tests/sched/ring.cc`, `Ring.V3_V4_HasTwo`\n",
+    "docs/cases.md": "".join(f"| {id} | |\n" for id in "B-L01 B-L02 B-L03 D7 V3 V4".split()),
     "docs/concurrency.md": "| R1 | R2 |\n| R3 | |\n",
     "docs/examples/01-echo.c": "#include <rota/base.h>\n\nint main(void)\n{\n    return 0;\n}\n",
     "README.md": "# it\n\n```c\n#include <rota/base.h>\n\nint main(void)\n{\n    return 0;\n}\n"
@@ -105,6 +111,15 @@ BAD = [
     ("atomic-labels", "net/bad.c", "int a = roti_load(head, relaxed, &b);\n"),
     ("atomic-comments", "net/bad.c", "int a = roti_load(N1, acquire, &b);\n"),
     ("atomic-page", "net/bad.c", "int a = roti_load(N1, relaxed, &b);\n"),
+    ("ids", "net/bad.c", "/* H01 */\n"),
+    ("ids", "net/bad.c", "int a; // as A02\n"),
+    ("ids", "net/bad.c", "/* B-L03 to B-L05: the last two are not listed. */\n"),
+    ("ids", "tests/net/bad.cc", "/* (S9) */\n"),
+    ("ids", "tests/net/bad.cc", "/* C3. */\n"),
+    ("ids", "tests/net/bad.cc", "TEST(Bad, V3_V9_Cases)\n{\n}\n"),
+    ("ids", "tests/net/bad.cc", "TEST_P(Bad, BL07_Case)\n{\n}\n"),
+    ("ids", "tests/net/bad.cc", "TEST_F(Bad, H54ADuplicate)\n{\n}\n"),
+    ("ids", "tests/net/bad.cc", "TEST(BadH46, Case)\n{\n}\n"),
 ]
 
 # One label of the five facts at a time is left out.
@@ -123,6 +138,11 @@ BAD_WHOLE = [
     ("function-length", "tools/bad.py", "def f():\n" + "    g()\n" * 71),
     ("readme-example", "README.md", CLEAN["README.md"].replace("return 0", "return 1")),
     ("readme-example", "README.md", "# it\n\n```cmake\nproject(it)\n```\n"),
+    ("ids", "tools/bad", "#!/bin/sh\ntrue # A14\n"),
+    ("ids", "tools/bad.py", "FAULTS = ['H08']\n"),
+    ("ids", "docs/bad.md", "As H39 says.\n"),
+    ("id-pages", "docs/cases.md", "`Ring.NoSuchTest`\n"),
+    ("id-pages", "docs/hazards.md", "`tests/sched/gone.cc`\n"),
 ]
 
 
