@@ -152,7 +152,7 @@ TEST_F(ScheduleTest, HomeIsTheLoopThatWasFirst)
     EXPECT_EQ(&loop_b, task.home);
 }
 
-/* B-V03, 10-D8: two tasks of one object take turns and see each other's writes. */
+/* B-V03, D8: two tasks of one object take turns and see each other's writes. */
 TEST_F(ScheduleTest, BV03_TasksOfOneObjectTakeTurns)
 {
     Var var;
