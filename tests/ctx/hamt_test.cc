@@ -369,6 +369,34 @@ TEST_F(HamtTest, OwnedMapIsEditedInPlace)
     EXPECT_EQ(val(0), map.at(vars[9]));
 }
 
+/* In place at every depth: in a bitmap, below it, and among pairs of one hash at the bottom. */
+TEST_F(HamtTest, ReplaceGoesDownToTheBottom)
+{
+    Var top("top", 0x01), low("low", 0x22), same("same", 0x02), twin("twin", 0x02);
+    Var absent("absent", 0x02), beside("beside", 0x42), far("far", 0x03);
+    Map map;
+    for (rota_context_var *var : {(rota_context_var *)top, (rota_context_var *)low,
+                                  (rota_context_var *)same, (rota_context_var *)twin})
+        EXPECT_EQ(0, map.put(var, val(1)));
+    roti_map *root = map.root();
+    int next = 2;
+    for (rota_context_var *var : {(rota_context_var *)top, (rota_context_var *)low,
+                                  (rota_context_var *)same, (rota_context_var *)twin}) {
+        roti_map_change change;
+        EXPECT_TRUE(roti_map_replace(map.root(), var, val(next), &change));
+        EXPECT_EQ(val(1), change.old_value);
+        EXPECT_EQ(root, change.root);
+        EXPECT_EQ(val(next++), map.at(var));
+    }
+    for (rota_context_var *var :
+         {(rota_context_var *)absent, (rota_context_var *)beside, (rota_context_var *)far}) {
+        roti_map_change change;
+        EXPECT_FALSE(roti_map_replace(map.root(), var, val(9), &change));
+        EXPECT_EQ(val(-1), map.at(var));
+    }
+    expect_same({{top, val(2)}, {low, val(3)}, {same, val(4)}, {twin, val(5)}}, map);
+}
+
 /* H52: the path is owned alone as a whole, or it is not owned: a shared child under an own root. */
 TEST_F(HamtTest, SharedChildUnderOwnedRootIsCopied)
 {
@@ -506,11 +534,14 @@ TEST_F(HamtTest, FailedAllocationChangesNothing)
                     }
                 }
                 for (Var &var : vars) {
-                    Map before;
+                    Map before, between;
                     if (share)
                         before = map;
-                    if (map.put(var, &other) < 0 || map.remove(var) < 0) {
-                        EXPECT_NE(val(-1), map.at(var));
+                    int r = map.put(var, &other);
+                    if (share && r == 0)
+                        between = map; /* so that a removal has to copy, too */
+                    if (r < 0 || map.remove(var) < 0) {
+                        EXPECT_EQ(r < 0 ? &value : &other, map.at(var));
                         check_shape(map.root());
                         return -ENOMEM;
                     }
