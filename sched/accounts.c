@@ -87,8 +87,8 @@ bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool in
 void roti_pool_unadmit(struct roti_pool *pool, struct roti_worker *worker, bool internal)
 {
     if (internal)
-        /* [PL21] release: as [PL16]. */
-        (void)roti_fetch_sub(PL21, release, &pool->internal_live, 1U);
+        /* [PL21] relaxed: as [PL15]; that task's own end tells of what it has done. */
+        (void)roti_fetch_sub(PL21, relaxed, &pool->internal_live, 1U);
     else if (worker != NULL)
         count_released(&worker->admitted, -1);
     else

@@ -358,7 +358,7 @@ const struct roti_stack *roti_stack_find(const void *address, bool *ret_in_guard
     const struct roti_stack *found = NULL;
     /* [K8] acquire: pairs with [K7]; its order with that decides which of the two sees the other.
      */
-    roti_fetch_add(K8, acquire, &finder_count, 1);
+    (void)roti_fetch_add(K8, acquire, &finder_count, 1);
     /* [K9] acquire: pairs with [K3] and [K6]. */
     struct roti_slab *slab = roti_load(K9, acquire, &slabs);
     while (slab != NULL && found == NULL) {
@@ -372,6 +372,6 @@ const struct roti_stack *roti_stack_find(const void *address, bool *ret_in_guard
         slab = roti_load(K14, relaxed, &slab->next);
     }
     /* [K10] release: pairs with [K7]; the slab may be unmapped from here on. */
-    roti_fetch_sub(K10, release, &finder_count, 1);
+    (void)roti_fetch_sub(K10, release, &finder_count, 1);
     return found;
 }

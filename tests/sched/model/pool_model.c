@@ -11,6 +11,7 @@
 #include "sched/cancel.h"
 #include "sched/pool.h"
 #include "sched/registry.h"
+#include "tests/sched/model/never.h"
 
 #include <string.h>
 
@@ -52,14 +53,6 @@ void roti_task_visit(struct roti_pool *visited, bool internal,
 }
 
 /* clang-format off */
-#define NEVER(declaration)                                                                         \
-    declaration                                                                                    \
-    {                                                                                              \
-        model_fail("not played here");                                                             \
-    }
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
 NEVER(int roti_fiber_adopt_thread(struct roti_fiber *fiber))
 NEVER(int roti_overflow_install_thread(struct roti_overflow_thread *thread))
 NEVER(void roti_overflow_remove_thread(struct roti_overflow_thread *thread))
@@ -81,7 +74,6 @@ NEVER(void rota_task_unref(struct rota_task *task))
 NEVER(void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size))
 NEVER(int roti_fork_watch(struct roti_pool *watched))
 NEVER(void roti_fork_unwatch(struct roti_pool *watched))
-#pragma GCC diagnostic pop
 /* clang-format on */
 
 /* ---- Tasks ---------------------------------------------------------------------------------- */

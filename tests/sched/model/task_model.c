@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task_model.c - the hook of suspensions in the explorer: what it reads was written before.
+ */
+#include "sched/cancel.h"
+#include "sched/pool.h"
+#include "sched/registry.h"
+#include "tests/sched/model/never.h"
+
+static struct roti_pool pool;
+static struct roti_worker worker;
+static struct roti_task_frame frame;
+static struct rota_task task;
+static int written; /* plain: the installer's, then the hook's */
+static int told;    /* own: how often the hook was called */
+
+/* ---- Stand-ins ------------------------------------------------------------------------------ */
+
+struct roti_worker *roti_worker_current(void)
+{
+    return &worker;
+}
+
+/* The loop goes on with the task at once. */
+void *roti_fiber_jump(void **ret_from_sp, void *to_sp, void *transfer)
+{
+    (void)ret_from_sp, (void)to_sp;
+    return transfer;
+}
+
+/* clang-format off */
+NEVER(struct rota_task *rota_current_task(void))
+NEVER(bool roti_worker_in_task(void))
+NEVER(void rota_task_unref(struct rota_task *unneeded))
+NEVER(void roti_context_task_end(struct roti_context_slot *slot))
+NEVER(int roti_context_task_init(struct roti_context_slot *slot, struct rota_context *context,
+                                 void *owner, void **ret_home))
+NEVER(void roti_fiber_init(struct roti_fiber *fiber, struct roti_stack *stack, size_t reserved,
+                           roti_fiber_entry_fn entry, void *arg))
+NEVER(int roti_fork_no_loop(void))
+NEVER(int64_t roti_join_result(const struct roti_wait *wait, uint64_t final_word))
+NEVER(bool roti_pool_admit(struct roti_pool *spawned, struct roti_worker *from, bool internal))
+NEVER(void roti_pool_unadmit(struct roti_pool *spawned, struct roti_worker *from, bool internal))
+NEVER(void roti_pool_spawned(struct roti_pool *spawned, struct roti_worker *from, bool internal))
+NEVER(void roti_pool_retire(struct roti_pool *ended, struct roti_worker *from, bool internal))
+NEVER(void roti_pool_exit(struct roti_pool *ended))
+NEVER(int roti_stack_get(struct roti_stack_cache *cache, size_t size,
+                         struct roti_stack **ret_stack))
+NEVER(void roti_stack_put(struct roti_stack_cache *cache, struct roti_stack *stack))
+NEVER(void roti_task_enqueue(struct rota_task *ready))
+NEVER(int roti_task_name_copy(char **ret_name, const char *name))
+NEVER(void roti_task_publish(struct rota_task *filled, uint32_t flags, uint32_t refs))
+NEVER(struct rota_task *roti_task_slot_get(struct roti_worker *owner))
+NEVER(void roti_task_slot_put(struct roti_worker *owner, struct rota_task *empty))
+NEVER(struct roti_wait *roti_wait_first(struct roti_list *waits))
+NEVER(bool roti_wait_claim(struct roti_wait *wait, int64_t result))
+NEVER(void roti_wait_wake_all(struct roti_list *woken))
+/* clang-format on */
+
+/* ---- The test ------------------------------------------------------------------------------- */
+
+static void hook(struct rota_task *suspended)
+{
+    ROTI_PLAIN_READ(&written);
+    MODEL_ASSERT(written == 1 && suspended == &task);
+    told++;
+}
+
+static void installs(unsigned thread)
+{
+    (void)thread;
+    ROTI_PLAIN_WRITE(&written);
+    written = 1;
+    roti_task_set_suspend_hook(hook);
+}
+
+static void suspends(unsigned thread)
+{
+    (void)thread;
+    roti_task_switch_out(&task, ROTI_SWITCH_CALL);
+    MODEL_ASSERT(told == 0); /* that is no suspension */
+    roti_task_switch_out(&task, ROTI_SWITCH_PARK);
+}
+
+static void reset(void)
+{
+    roti_task_set_suspend_hook(NULL);
+    task.pool = &pool;
+    task.frame = &frame;
+    written = 0;
+    told = 0;
+}
+
+static void check(void)
+{
+    MODEL_ASSERT(told <= 1);
+    MODEL_OUTCOME(told);
+}
+
+MODEL_TEST(task_hook) = {.threads = {installs, suspends}, .setup = reset, .check = check};
