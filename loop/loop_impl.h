@@ -30,6 +30,13 @@ struct rota_loop {
     _Atomic(struct roti_handle_node *) running_handle; /* the callback that runs; owner writes */
 };
 
+/* An object that a reference of the program keeps until the run ends. Embedded in it. */
+struct roti_leftover {
+    struct roti_list node; /* under the runtime's lock */
+    /* Called when every thread of the run has stopped. */
+    void (*run_ended)(struct roti_leftover *leftover);
+};
+
 struct rota_runtime {
     struct roti_pool pool;
     unsigned loop_count;
@@ -39,6 +46,8 @@ struct rota_runtime {
     void *exception_arg;
     int64_t slow_callback_ns;
     struct roti_stop *stop; /* the graceful stop: loop/stop.c */
+    struct roti_spin lock;
+    struct roti_list leftovers; /* under lock */
 };
 
 #ifdef __cplusplus
@@ -66,6 +75,10 @@ void roti_loop_report(const struct rota_error_info *info);
 
 /* Ends the run with ROTA_EXIT, as a callback's return value asks. Any thread of the runtime. */
 void roti_runtime_exit(struct rota_runtime *runtime);
+
+/* Leaves an object to the end of the run, as callbacks may use it until their loops stop. Never
+ * freed where a task outlives the shutdown. Any thread of the runtime. */
+void roti_runtime_leave(struct rota_runtime *runtime, struct roti_leftover *leftover);
 
 /* The driver of every real loop. */
 extern const struct roti_driver roti_loop_driver;

@@ -131,6 +131,7 @@ static int run_init(struct run *run, const struct rota_run_opts *opts)
     run->pin_cpus = opts->pin_cpus;
     run->shutdown_timeout_ns = opts->shutdown_timeout_ns;
     runtime->loop_count = opts->loops != 0 ? opts->loops : usable_cpus(&run->cpus);
+    roti_list_init(&runtime->leftovers);
     runtime->exception_fn = opts->exception_handler;
     runtime->exception_arg = opts->exception_arg;
     runtime->slow_callback_ns = opts->slow_callback_ns ? opts->slow_callback_ns : SLOW_CALLBACK_NS;
@@ -165,6 +166,24 @@ static int run_all(struct run *run, rota_task_fn fn, void *arg, bool signals)
     if (r < 0)
         return r;
     return interrupted && status == -ECANCELED ? ROTA_EINTERRUPT : status;
+}
+
+void roti_runtime_leave(struct rota_runtime *runtime, struct roti_leftover *leftover)
+{
+    roti_spin_lock(&runtime->lock);
+    roti_list_push_back(&runtime->leftovers, &leftover->node);
+    roti_spin_unlock(&runtime->lock);
+}
+
+/* On the only thread that is left. */
+static void free_leftovers(struct rota_runtime *runtime)
+{
+    struct roti_list *node;
+    while ((node = roti_list_pop_front(&runtime->leftovers)) != NULL) {
+        struct roti_leftover *leftover = roti_container_of(node, struct roti_leftover, node);
+        leftover->run_ended(leftover);
+    }
+    roti_context_park(roti_thread_self()); /* what they held of contexts goes now */
 }
 
 /* In the child of a fork: the slots of this layer are as other threads left them, and its loops are
@@ -205,6 +224,7 @@ int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
         r = run_all(run, fn, arg, !opts->no_signals);
         if (run->runtime.pool.straggler_count > 0)
             return r;
+        free_leftovers(&run->runtime);
         roti_pool_done(&run->runtime.pool);
         release_loops(&run->runtime);
     }

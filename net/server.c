@@ -139,6 +139,11 @@ void roti_server_free(struct rota_server *server)
     roti_free(server, sizeof *server);
 }
 
+static void free_leftover(struct roti_leftover *leftover)
+{
+    roti_server_free(roti_container_of(leftover, struct rota_server, leftover));
+}
+
 /* The graceful stop was asked for; under the stop's lock. The supervisor does the rest. */
 static void told(struct roti_stop_listener *listener)
 {
@@ -169,6 +174,7 @@ static int make(struct rota_server **ret_server, const struct rota_addr *addr,
     roti_list_init(&server->waits);
     roti_list_init(&server->stop.node);
     server->stop.told = told;
+    server->leftover.run_ended = free_leftover;
     server->loop_counts = roti_zalloc(loop_counts_size(server));
     int r = server->loop_counts != NULL ? roti_listeners_bind(server, addr) : -ENOMEM;
     if (r < 0) {

@@ -13,15 +13,17 @@
  *             from a loop that is blocked. A connection has two parts, its handler and its stream,
  *             that end independently; it is released when both have.
  *             The supervisor, a task of the runtime's own that is started with the server, does
- *             what must outlive every task of the program: the graceful stop, and the freeing. As
- *             it ends in the last phase of the run, after all tasks of the program, it also frees a
- *             server to which the program still holds a reference.
+ *             what must outlive every task of the program: the graceful stop, and the freeing. It
+ *             ends in the last phase of the run, after all tasks of the program; a server to which
+ *             the program still refers then goes when the loops have stopped, too, as callbacks
+ *             may use it until then.
  * Rejected.   A graceful stop by whoever serves for ever: a program may do without. Freeing by the
  *             last reference: there is none in a program that never ends its own.
  * Invariants. I1 admitted >= connection_count: room is taken before a connection is accepted.
  *             I2 `listeners[].io` is set and closed by whoever has made the state SERVING, and then
  *                by whoever has made it CLOSED, one after the other (`starting`).
- *             I3 The server is freed by the supervisor's end only, when nobody holds it.
+ *             I3 The server is freed by the supervisor's end, when nobody refers to it, or else by
+ *                the end of the run.
  * Threads.    Any of the runtime.
  */
 #ifndef ROTI_SERVER_IMPL_H
@@ -30,6 +32,7 @@
 #include <rota/server.h>
 
 #include "ctx/context_impl.h"
+#include "loop/loop_impl.h"
 #include "loop/stop.h"
 #include "net/socket.h"
 #include "sched/base/list.h"
@@ -83,6 +86,8 @@ struct rota_server {
     struct roti_listener *listeners;
     /* ---- whoever closes ---- */
     struct roti_socket_file file;
+    /* ---- under the runtime's lock ---- */
+    struct roti_leftover leftover;
     /* ---- under the stop's lock ---- */
     struct roti_stop_listener stop;
     /* ---- under lock ---- */

@@ -6,10 +6,10 @@
  * the drain timeout to end by themselves; those that are left are cancelled and have a short time
  * to clean up; the connections of those that are still left are aborted.
  *
- * The supervisor ends when nobody refers to the server any more; or, being the runtime's own, when
- * all tasks of the program have ended: then it closes what is still open, and frees the server
- * although the program refers to it. Only tasks that have outlived the deadline of the shutdown may
- * still use the server then; it is left to them.
+ * The supervisor ends when nobody refers to the server any more, and frees it; or, being the
+ * runtime's own, when all tasks of the program have ended: then it closes what is still open, and
+ * leaves a server to which the program refers to the end of the run, as callbacks may use it until
+ * their loops stop. A task that has outlived the deadline of the shutdown keeps it for ever.
  */
 #include "net/server_impl.h"
 
@@ -91,10 +91,12 @@ static void supervise_release(void *arg)
     /* Flushers that were about to close their streams do so now. Nobody cancels this wait. */
     (void)roti_server_wait(server, has_no_streams);
     roti_spin_lock(&server->lock);
-    bool held = server->holds > 0;
+    bool gone = roti_server_is_unheld(server);
     roti_spin_unlock(&server->lock);
-    if (!held)
+    if (gone)
         roti_server_free(server);
+    else
+        roti_runtime_leave(server->runtime, &server->leftover);
 }
 
 int roti_server_supervise(struct rota_server *server)

@@ -2,6 +2,7 @@
 /*
  * stop_test.cc - the graceful stop of servers: SIGTERM, drain, cancel, abort (H19).
  */
+#include "loop/io_impl.h"
 #include "tests/net/servers.h"
 
 #include <csignal>
@@ -178,6 +179,49 @@ int stop_under_load(rota_accept accept, const std::string &text)
 
 /* Every request is answered or refused, at whatever moment it comes: a unix socket loses nothing.
  */
+/* A callback that asks a server while the run ends on another loop. */
+struct Asker {
+    rota_server *server = nullptr;
+    std::atomic<bool> begun{false};
+    std::atomic<bool> main_ends{false};
+    int answers = 0;
+
+    int ask()
+    {
+        begun = true;
+        while (!main_ends)
+            std::this_thread::yield();
+        for (; answers < 20; answers++) {
+            EXPECT_EQ(0U, rota_server_connection_count(server));
+            EXPECT_NE(0U, roti_io_live()) << "the server has gone, and its listener";
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return 0;
+    }
+};
+
+/* A reference holds until the run ends, and callbacks run until their loop stops. */
+TEST(ServerEnd, ACallbackMayAskAServerThatNobodyClosed)
+{
+    Asker asker;
+    EXPECT_EQ(0, loops::run(2, [&] {
+                  rota_addr addr = streams::address("127.0.0.1:0");
+                  auto serve = [](rota_stream *, void *) { return 0; };
+                  auto ask = [](void *arg) { return static_cast<Asker *>(arg)->ask(); };
+                  EXPECT_EQ(0, rota_server_create(&asker.server, &addr, serve, nullptr, nullptr));
+                  int here = rota_loop_index(rota_running_loop());
+                  rota_loop *other =
+                      rota_runtime_loop(rota_running_runtime(), static_cast<unsigned>(1 - here));
+                  EXPECT_EQ(0, rota_call_soon_threadsafe(other, nullptr, ask, &asker, nullptr));
+                  while (!asker.begun)
+                      std::this_thread::yield(); /* on this thread to the end */
+                  asker.main_ends = true;
+                  return 0;
+              }));
+    EXPECT_EQ(20, asker.answers);
+    EXPECT_EQ(0U, roti_io_live());
+}
+
 TEST_P(ServerStop, UnderLoadEveryRequestIsAnswered)
 {
     for (auto accept : {ROTA_ACCEPT_HANDOVER, ROTA_ACCEPT_EXCLUSIVE})
