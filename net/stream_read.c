@@ -236,12 +236,9 @@ static ssize_t read_line(struct rota_stream *stream, char *buffer, size_t size)
         roti_input_consume(&stream->input, found ? found_size : roti_input_size(&stream->input));
     if (n < 0)
         return n;
-    size_t held = roti_input_size(&stream->input);
-    if (n == 0 && held > size) { /* the last line has no newline, and just fits the limit */
-        roti_input_consume(&stream->input, held);
-        return ROTA_ELIMIT;
-    }
-    return take(stream, buffer, n > 0 ? (size_t)n : held);
+    size_t line_size = n > 0 ? (size_t)n : roti_input_size(&stream->input);
+    ROTI_ASSERT(line_size <= size); /* the search has seen that it fits, with or without its end */
+    return take(stream, buffer, line_size);
 }
 
 ssize_t rota_stream_readline(struct rota_stream *stream, char *buffer, size_t size)

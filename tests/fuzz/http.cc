@@ -206,6 +206,7 @@ private:
 struct Answer {
     int status = 0;
     bool closes = false;
+    bool has_body = false;
     bool has_figures = false; /* they differ from time to time */
 };
 
@@ -240,8 +241,9 @@ Answer take_answer(std::string_view *text)
     FUZZ_ASSERT(expect_line(text, "").empty());
     if (text->empty() || text->starts_with("HTTP/1.1 "))
         return answer;
-    FUZZ_ASSERT(length <= text->size());
+    FUZZ_ASSERT(length > 0 && length <= text->size());
     text->remove_prefix(length);
+    answer.has_body = true;
     return answer;
 }
 
@@ -264,6 +266,7 @@ void check_answers(std::string_view input, const std::vector<Answer> &answers)
         const Answer &answer = answers[known++];
         FUZZ_ASSERT(request->status == 0 ? answer.status < 500 : answer.status == request->status);
         FUZZ_ASSERT(answer.closes == !request->keeps_alive);
+        FUZZ_ASSERT(answer.has_body == (request->method != "HEAD"));
         if (!request->keeps_alive) {
             FUZZ_ASSERT(answers.size() == known);
             return;
