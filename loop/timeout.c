@@ -55,6 +55,7 @@ static enum rota_timeout_state state_of(const struct rota_timeout *timeout)
 /* Requests that the task be cancelled. Under the timers' lock, or by the task without a timer. */
 static void expire(struct scope *scope)
 {
+    ROTI_PLAIN_WRITE(&scope->ticket);
     bool requested = roti_task_cancel_request(scope->task, &scope->ticket);
     ROTI_ASSERT(requested); /* a task that is in a scope is not done */
     /* [TO2] relaxed: the lock of the timers orders it and the ticket before the task's end. */
@@ -141,6 +142,7 @@ int rota_timeout_end(struct rota_timeout *timeout, int status)
     roti_store(TO4, relaxed, &scope->state, in_time ? ROTA_TIMEOUT_FINISHED : ROTA_TIMEOUT_EXPIRED);
     if (in_time)
         return status;
+    ROTI_PLAIN_READ(&scope->ticket);
     unsigned left = roti_task_uncancel_ticket(task, scope->ticket);
     return status == -ECANCELED && left <= scope->requests ? -ETIMEDOUT : status;
 }

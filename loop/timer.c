@@ -33,6 +33,7 @@ void roti_timer_arm(struct roti_timers *timers, struct roti_timer *timer, int64_
     timer->timers = timers;
     timer->fire = fire;
     roti_spin_lock(&timers->lock);
+    ROTI_PLAIN_WRITE(&timers->wheel);
     roti_wheel_add(&timers->wheel, &timer->node, deadline_ns);
     /* [TM2] relaxed: written under the lock only, which is held. */
     if (deadline_ns < roti_load(TM2, relaxed, &timers->next_ns))
@@ -46,6 +47,7 @@ bool roti_timer_disarm(struct roti_timer *timer)
 {
     struct roti_timers *timers = timer->timers;
     roti_spin_lock(&timers->lock);
+    ROTI_PLAIN_WRITE(&timers->wheel);
     bool removed = roti_wheel_remove(&timers->wheel, &timer->node);
     roti_spin_unlock(&timers->lock);
     return removed;
@@ -61,6 +63,7 @@ unsigned roti_timers_expire(struct roti_timers *timers, int64_t now_ns, unsigned
         unsigned batch = 0;
         struct roti_wheel_node *node = NULL;
         roti_spin_lock(&timers->lock);
+        ROTI_PLAIN_WRITE(&timers->wheel);
         while (batch < FIRE_BATCH_MAX && count < count_max &&
                (node = roti_wheel_expire(&timers->wheel, now_ns)) != NULL) {
             struct roti_timer *timer = roti_container_of(node, struct roti_timer, node);
