@@ -69,6 +69,7 @@ FAULTS = [
         "a sleep that is cancelled does not wait until its timer has fired or never will",
         "loop/timer.c", "sim", "timers", [
             ("    roti_spin_lock(&timers->lock);\n"
+             "    ROTI_PLAIN_WRITE(&timers->wheel);\n"
              "    bool removed = roti_wheel_remove(&timers->wheel, &timer->node);\n"
              "    roti_spin_unlock(&timers->lock);",
              "    bool removed = timer->node.place != ROTI_WHEEL_OUT &&\n"
