@@ -288,7 +288,7 @@ class Limits(unittest.TestCase):
 
 class Stop(unittest.TestCase):
     def test_requests_that_have_come_are_answered(self):
-        with Running("--loops", "2") as service:
+        with Running("--loops", "2", "--drain-seconds", "60") as service:
             connections = [service.connect() for _ in range(4)]
             for connection in connections:
                 connection.sendall(get("/burn?ms=200"))

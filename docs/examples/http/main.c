@@ -4,9 +4,10 @@
  *
  * Usage: http-service [--address ADDRESS] [--root DIR] [--loops N] [--connections N]
  *                     [--head-seconds S] [--idle-seconds S] [--min-rate BYTES]
+ *                     [--drain-seconds S]
  *
  * Prints one line, "listening on ADDRESS", when it serves. SIGTERM stops it gracefully: requests
- * that have come are answered, then connections end.
+ * that have come are answered within the drain time, then connections end.
  */
 #include "service.h"
 
@@ -25,6 +26,7 @@ struct options {
     const char *root;
     unsigned loops;
     size_t connection_count_max;
+    int64_t drain_timeout_ns;
 };
 
 static struct service service = {
@@ -45,7 +47,7 @@ static int serve(void *arg)
     struct rota_server_opts opts = {
         .connection_count_max = options->connection_count_max,
         .deferred = true, /* connections may come only once service.server is set */
-        .drain_timeout_ns = 2 * ROTA_SEC,
+        .drain_timeout_ns = options->drain_timeout_ns,
     };
     r = rota_server_create(&service.server, &addr, serve_connection, &service, &opts);
     if (r < 0)
@@ -69,7 +71,7 @@ static int usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--address ADDRESS] [--root DIR] [--loops N] [--connections N]\n"
-            "       [--head-seconds S] [--idle-seconds S] [--min-rate BYTES]\n",
+            "       [--head-seconds S] [--idle-seconds S] [--min-rate BYTES] [--drain-seconds S]\n",
             program);
     return 2;
 }
@@ -85,6 +87,7 @@ static bool read_options(int argc, char **argv, struct options *options)
         {"head-seconds", required_argument, NULL, 'h'},
         {"idle-seconds", required_argument, NULL, 'i'},
         {"min-rate", required_argument, NULL, 'm'},
+        {"drain-seconds", required_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -103,11 +106,13 @@ static bool read_options(int argc, char **argv, struct options *options)
             service.idle_timeout_ns = (int64_t)(strtod(optarg, NULL) * 1e9);
         else if (option == 'm')
             service.min_rate = strtol(optarg, NULL, 10);
+        else if (option == 'd')
+            options->drain_timeout_ns = (int64_t)(strtod(optarg, NULL) * 1e9);
         else
             return false;
     }
     return optind == argc && service.head_timeout_ns > 0 && service.idle_timeout_ns > 0 &&
-           service.min_rate > 0;
+           service.min_rate > 0 && options->drain_timeout_ns > 0;
 }
 
 int main(int argc, char **argv)
@@ -115,6 +120,7 @@ int main(int argc, char **argv)
     struct options options = {
         .address = "127.0.0.1:8080",
         .connection_count_max = CONNECTION_COUNT_MAX,
+        .drain_timeout_ns = 2 * ROTA_SEC,
     };
     if (!read_options(argc, argv, &options))
         return usage(argv[0]);
