@@ -66,6 +66,7 @@ struct Context {
     Model model;
     unsigned life = 0; /* another for each context that has this place */
     bool entered = false;
+    bool given_up = false; /* only the run that has entered it holds it: it is edited in place */
 };
 
 struct Token {
@@ -181,14 +182,21 @@ private:
             return;
         }
         rota_context_unref(context.context);
-        context = {made, std::move(model), ++lives_, false};
+        context = {made, std::move(model), ++lives_, false, false};
     }
 
     void drop(Context &context)
     {
         if (context.entered)
             return;
-        rota_context_unref(std::exchange(context.context, nullptr));
+        rota_context_unref(context.context);
+        forget(context);
+    }
+
+    /* The last reference to it has gone. */
+    void forget(Context &context)
+    {
+        context.context = nullptr;
         context.model.clear();
         context.life = ++lives_;
     }
@@ -198,9 +206,15 @@ private:
     static int inside(void *arg)
     {
         auto *program = static_cast<Program *>(arg);
-        for (uint8_t steps = fuzz_byte(program->input_) % 32; steps > 0; steps--)
-            if (program->input_->size > 0)
-                program->step();
+        Context &context = program->contexts_[program->current_];
+        uint8_t byte = fuzz_byte(program->input_);
+        if (byte >= 128) {
+            context.given_up = true;
+            rota_context_unref(context.context);
+        }
+        for (unsigned steps = byte % 32; steps > 0 && program->input_->size > 0; steps--)
+            program->step();
+        program->check(context);
         return 77;
     }
 
@@ -221,7 +235,10 @@ private:
         context.entered = false;
         depth_--;
         current_ = outer;
-        check(context);
+        if (std::exchange(context.given_up, false))
+            forget(context);
+        else
+            check(context);
     }
 
     Token &use(unsigned index)

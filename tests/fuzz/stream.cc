@@ -21,17 +21,17 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <vector>
 
 namespace {
 
 constexpr size_t SENT_MAX = 300000; /* more than a block that is lent, and than a socket holds */
-constexpr size_t WRITTEN_MAX = 600000;
+constexpr size_t WRITTEN_MAX = 400000;
 
 int allocations_left = -1; /* the one after so many fails; -1: none */
 
@@ -46,12 +46,22 @@ size_t size_of(uint8_t byte)
     return byte < 200 ? byte : size_t{32} << ((byte - 200) / 4);
 }
 
-std::string pattern(size_t from, size_t size)
+/* What is written, from one place on. */
+std::string_view pattern(size_t from, size_t size)
 {
-    std::string text(size, '\0');
-    for (size_t i = 0; i < size; i++)
-        text[i] = static_cast<char>((from + i) * 31 + ((from + i) >> 8));
-    return text;
+    static const std::string all = [] {
+        std::string text(WRITTEN_MAX, '\0');
+        for (size_t i = 0; i < text.size(); i++)
+            text[i] = static_cast<char>(i * 31 + (i >> 8));
+        return text;
+    }();
+    return std::string_view(all).substr(from, size);
+}
+
+/* Memory of just that size, not filled. */
+std::unique_ptr<char[]> memory(size_t size)
+{
+    return std::make_unique_for_overwrite<char[]>(size);
 }
 
 /* ---- The peer ---- */
@@ -131,7 +141,8 @@ public:
     {
         const std::string &received = peer_->received;
         FUZZ_ASSERT(received.size() <= written_ + unsure_);
-        FUZZ_ASSERT(received == pattern(0, received.size()));
+        FUZZ_ASSERT(
+            std::memcmp(received.data(), pattern(0, received.size()).data(), received.size()) == 0);
         FUZZ_ASSERT(ended_ || peer_->broken || received.size() == written_);
     }
 
@@ -161,7 +172,8 @@ private:
     /* Bytes were given: they are the next ones. */
     void consume(std::string_view given)
     {
-        FUZZ_ASSERT(all_.compare(position_, given.size(), given) == 0);
+        FUZZ_ASSERT(given.size() <= left());
+        FUZZ_ASSERT(std::memcmp(all_.data() + position_, given.data(), given.size()) == 0);
         position_ += given.size();
     }
 
@@ -228,20 +240,20 @@ private:
 
     ssize_t read(size_t size)
     {
-        std::vector<char> buffer(size);
-        ssize_t n = rota_stream_read(stream_, buffer.data(), size);
+        std::unique_ptr<char[]> buffer = memory(size);
+        ssize_t n = rota_stream_read(stream_, buffer.get(), size);
         if (is_disturbed(n))
             return n;
         FUZZ_ASSERT(n >= 0 && static_cast<size_t>(n) <= size);
         FUZZ_ASSERT((n == 0) == (size == 0 || left() == 0));
-        consume({buffer.data(), static_cast<size_t>(n)});
+        consume({buffer.get(), static_cast<size_t>(n)});
         return n;
     }
 
     ssize_t read_exactly(size_t size)
     {
-        std::vector<char> buffer(size);
-        ssize_t n = rota_stream_readexactly(stream_, buffer.data(), size);
+        std::unique_ptr<char[]> buffer = memory(size);
+        ssize_t n = rota_stream_readexactly(stream_, buffer.get(), size);
         if (is_disturbed(n))
             return n;
         if (size > left()) {
@@ -249,7 +261,7 @@ private:
             return n;
         }
         FUZZ_ASSERT(n == static_cast<ssize_t>(size));
-        consume({buffer.data(), size});
+        consume({buffer.get(), size});
         return n;
     }
 
@@ -279,21 +291,20 @@ private:
     ssize_t read_until(size_t size)
     {
         std::string sep = separator();
-        std::vector<char> buffer(size);
-        ssize_t n = rota_stream_readuntil(stream_, sep.data(), sep.size(),
-                                          size > 0 ? buffer.data() : &none_, size);
+        std::unique_ptr<char[]> buffer = memory(size);
+        ssize_t n = rota_stream_readuntil(stream_, sep.data(), sep.size(), buffer.get(), size);
         if (is_disturbed(n))
             return n;
         FUZZ_ASSERT(n == (sep.size() > size ? -EINVAL : search(sep, size)));
         if (n > 0)
-            consume({buffer.data(), static_cast<size_t>(n)});
+            consume({buffer.get(), static_cast<size_t>(n)});
         return n;
     }
 
     ssize_t read_line(size_t size)
     {
-        std::vector<char> buffer(size);
-        ssize_t n = rota_stream_readline(stream_, size > 0 ? buffer.data() : &none_, size);
+        std::unique_ptr<char[]> buffer = memory(size);
+        ssize_t n = rota_stream_readline(stream_, buffer.get(), size);
         if (is_disturbed(n))
             return n;
         ssize_t expected = size == 0 ? -EINVAL : search("\n", size);
@@ -301,7 +312,7 @@ private:
             expected = static_cast<ssize_t>(left());
         FUZZ_ASSERT(n == expected);
         if (n > 0)
-            consume({buffer.data(), static_cast<size_t>(n)});
+            consume({buffer.get(), static_cast<size_t>(n)});
         else if (n == ROTA_ELIMIT)
             drop_line(std::min(size - 1, limit_));
         return n;
@@ -362,9 +373,10 @@ private:
     {
         if (written_ + size > WRITTEN_MAX)
             return 0;
-        std::string text = pattern(written_, size);
+        std::string_view text = pattern(written_, size);
         size_t first = size / 3;
-        iovec pieces[2] = {{text.data(), first}, {text.data() + first, size - first}};
+        char *data = const_cast<char *>(text.data()); /* iovec is for reading, too */
+        iovec pieces[2] = {{data, first}, {data + first, size - first}};
         ssize_t n = size % 2 == 0 ? rota_stream_write(stream_, text.data(), size)
                                   : rota_stream_writev(stream_, pieces, 2);
         if (n == -ENOMEM && rota_stream_is_closing(stream_)) { /* part of it was sent */
@@ -386,10 +398,10 @@ private:
 
     void read_all()
     {
-        std::vector<char> buffer(5000);
+        char buffer[5000];
         ssize_t n;
-        while ((n = rota_stream_read(stream_, buffer.data(), buffer.size())) > 0)
-            consume({buffer.data(), static_cast<size_t>(n)});
+        while ((n = rota_stream_read(stream_, buffer, sizeof buffer)) > 0)
+            consume({buffer, static_cast<size_t>(n)});
         FUZZ_ASSERT(n == 0 && left() == 0 && rota_stream_at_eof(stream_));
     }
 
@@ -402,7 +414,6 @@ private:
     size_t written_ = 0;
     size_t unsure_ = 0;  /* behind what was written: may have been sent */
     bool ended_ = false; /* the stream has ended, as memory ran out in the midst of a write */
-    char none_ = '\0';
 };
 
 int converse(void *arg)
