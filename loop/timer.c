@@ -29,6 +29,7 @@ void roti_timers_init(struct roti_timers *timers, int64_t now_ns)
 void roti_timer_arm(struct roti_timers *timers, struct roti_timer *timer, int64_t deadline_ns,
                     roti_timer_fn fire)
 {
+    ROTI_PLAIN_WRITE(&timer->timers);
     timer->node.place = ROTI_WHEEL_OUT;
     timer->timers = timers;
     timer->fire = fire;
@@ -45,6 +46,7 @@ void roti_timer_arm(struct roti_timers *timers, struct roti_timer *timer, int64_
 
 bool roti_timer_disarm(struct roti_timer *timer)
 {
+    ROTI_PLAIN_READ(&timer->timers);
     struct roti_timers *timers = timer->timers;
     roti_spin_lock(&timers->lock);
     ROTI_PLAIN_WRITE(&timers->wheel);
