@@ -89,6 +89,12 @@ FAULTS = [
              "        (void)same;\n"
              "        (void)seen;")]),
     Fault(
+        "short_read_ends", "H56",
+        "a short read is taken to have drained a socket whose end came together with the data",
+        "loop/io_ready.c", "sim", "echo", [
+            ("return result > 0 && (size_t)result < asked && roti_readiness_short_drains(seen);",
+             "return result > 0 && (size_t)result < asked && (seen & ROTI_READY_DRAINS) != 0;")]),
+    Fault(
         "end_missed", "",
         "a task that ends between the look at it and the wait for it is waited for for ever",
         "sched/join.c", "sim", "cancel", [
