@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -256,6 +257,8 @@ SANITIZER_OPTIONS __tsan_default_options()
 
 int main(int argc, char **argv)
 {
+    /* A shell that is no terminal's starts what runs in the background with SIGINT ignored. */
+    std::signal(SIGINT, SIG_DFL);
     testing::InitGoogleTest(&argc, argv);
     /* A child of fork alone would lack the watchdog; started anew it has all that its parent has.
      * But an emulator's child that is started anew is not emulated. */
