@@ -135,6 +135,36 @@ TEST_P(NetContract, ACallbackCannotServeForever)
               }));
 }
 
+/* Unlike an address of the internet it is not kept: the kernel is asked, while it can be. */
+TEST_P(NetContract, AUnixPeerIsKnownWhileTheStreamIsOpen)
+{
+    support::TempDir folder;
+    std::string name = "unix:" + folder.file("socket");
+    EXPECT_EQ(0, run([&] {
+                  std::atomic<bool> unnamed = false; /* clients are not bound */
+                  Server server(
+                      [&](rota_stream *stream) {
+                          rota_addr addr{};
+                          EXPECT_EQ(0, rota_stream_peer_addr(stream, &addr));
+                          unnamed = text_of(addr) == "unix:";
+                          return echo(stream);
+                      },
+                      {}, name);
+                  Stream client(server.addr());
+                  EXPECT_EQ(0, client.error());
+                  EXPECT_EQ(5, client.write("hello"));
+                  EXPECT_EQ("hello", client.exactly(5));
+                  EXPECT_TRUE(unnamed);
+                  rota_addr peer{};
+                  EXPECT_EQ(0, rota_stream_peer_addr(client, &peer));
+                  EXPECT_EQ(name, text_of(peer));
+                  rota_stream_abort(client);
+                  peer = rota_addr{};
+                  EXPECT_EQ(ROTA_ECLOSED, rota_stream_peer_addr(client, &peer));
+                  return 0;
+              }));
+}
+
 ROTA_ONE_AND_MANY(NetContract);
 
 } // namespace
