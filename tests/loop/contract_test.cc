@@ -7,7 +7,8 @@
 #include "tests/loop/run_loops.h"
 
 #include <cerrno>
-#include <cstring>
+#include <cstdio>
+#include <cstdlib>
 #include <future>
 #include <regex>
 #include <sched.h>
@@ -220,6 +221,25 @@ TEST_P(Contract, NamesAreCopiedOrRefused)
                   EXPECT_STREQ("before", name);
                   return 0;
               }));
+}
+
+TEST_P(Contract, ADumpWithoutMemoryIsRefused)
+{
+    char *text = nullptr;
+    std::size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    EXPECT_EQ(0, run([=] {
+                  {
+                      support::AllocationFailure none(0, support::Failing::all);
+                      EXPECT_EQ(-ENOMEM, rota_dump_tasks(stream));
+                  }
+                  EXPECT_EQ(0, std::ftell(stream)) << "half a dump";
+                  EXPECT_EQ(1, rota_dump_tasks(stream));
+                  return 0;
+              }));
+    std::fclose(stream);
+    EXPECT_LT(0u, size);
+    std::free(text);
 }
 
 TEST(ContractOutside, PinsOutsideATaskAreNothing)
