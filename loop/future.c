@@ -50,8 +50,7 @@ struct rota_future {
     void (*release)(void *value); /* constant */
 };
 
-/* ---- Life --------------------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 int rota_future_create(struct rota_future **ret_future, const struct rota_future_opts *opts)
 {
@@ -127,8 +126,7 @@ struct rota_future *rota_future_ref(struct rota_future *future)
     return future;
 }
 
-/* ---- Completion --------------------------------------------------------------------------------
- */
+/* ---- Completion ---- */
 
 /* Queues one done-callback, which takes a reference of its own. */
 static void post_callback(struct rota_future *future, struct roti_handle_node *node)
@@ -229,8 +227,7 @@ void rota_future_unref(struct rota_future *future)
     future_unhold(future);
 }
 
-/* ---- Looking -----------------------------------------------------------------------------------
- */
+/* ---- Looking ---- */
 
 bool rota_future_done(const struct rota_future *future)
 {
@@ -275,8 +272,7 @@ int rota_future_result(struct rota_future *future, void **ret_value)
     return future != NULL ? take(future, ret_value) : -EINVAL;
 }
 
-/* ---- Waiting -----------------------------------------------------------------------------------
- */
+/* ---- Waiting ---- */
 
 int rota_future_await(struct rota_future *future, void **ret_value)
 {
@@ -357,8 +353,7 @@ int rota_future_wait(struct rota_future *future, int64_t timeout_ns, void **ret_
     return r;
 }
 
-/* ---- Done-callbacks ----------------------------------------------------------------------------
- */
+/* ---- Done-callbacks ---- */
 
 static int run_callback(void *arg)
 {

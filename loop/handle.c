@@ -47,8 +47,7 @@ void roti_handle_drop(struct rota_loop *loop, struct roti_work *work)
     roti_handle_free(node_of(work));
 }
 
-/* ---- Timers ------------------------------------------------------------------------------------
- */
+/* ---- Timers ---- */
 
 /* A timer is due; under the timers' lock, on the loop's thread. */
 static void fire(struct roti_timer *timer, struct roti_list *woken)
@@ -97,8 +96,7 @@ void roti_handle_close(struct rota_loop *loop)
     roti_slots_drain(&roti_handle_slots, &loop->handle_cache);
 }
 
-/* ---- Running -----------------------------------------------------------------------------------
- */
+/* ---- Running ---- */
 
 /* Tells the exception handler of what went wrong with a callback. */
 static void report(struct rota_loop *loop, const struct roti_handle_node *node, const char *message,
@@ -170,8 +168,7 @@ void roti_handle_run(struct rota_loop *loop, struct roti_work *work)
     roti_handle_free(node);
 }
 
-/* ---- Scheduling --------------------------------------------------------------------------------
- */
+/* ---- Scheduling ---- */
 
 /* What a caller wants to be called, and when. */
 struct request {
@@ -309,8 +306,7 @@ void roti_handle_post(struct rota_loop *loop, struct roti_handle_node *node)
         roti_handle_free(node);
 }
 
-/* ---- Cancelling --------------------------------------------------------------------------------
- */
+/* ---- Cancelling ---- */
 
 /* Takes a cancelled timer out of its wheel. Until then the loop's timers stay. */
 static void take_out(struct roti_handle_node *node)

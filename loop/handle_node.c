@@ -22,8 +22,7 @@ static_assert(offsetof(struct roti_handle_node, timer) == 64, "a callback withou
 
 struct roti_slots roti_handle_slots = ROTI_SLOTS_INIT(sizeof(struct roti_handle_node));
 
-/* ---- Where nodes come from and go to -----------------------------------------------------------
- */
+/* ---- Where nodes come from and go to ---- */
 
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
 static pthread_key_t guard_key;
@@ -78,8 +77,7 @@ struct roti_handle_node *roti_handle_new(struct rota_loop *current, rota_callbac
     return node;
 }
 
-/* ---- Who waits for the end of a callback -------------------------------------------------------
- */
+/* ---- Who waits for the end of a callback ---- */
 
 static struct roti_spin awaited_lock;
 static struct roti_list awaited = {&awaited, &awaited}; /* under awaited_lock */
@@ -138,8 +136,7 @@ int roti_handle_await_end(struct roti_handle_node *node, uint64_t generation)
     return r;
 }
 
-/* ---- The end of a life -------------------------------------------------------------------------
- */
+/* ---- The end of a life ---- */
 
 void roti_handle_free(struct roti_handle_node *node)
 {

@@ -21,8 +21,7 @@ static struct roti_slots io_slots = ROTI_SLOTS_INIT(sizeof(struct roti_io));
 /* What send can be asked for. Not MSG_ZEROCOPY: the call would end before the memory is free. */
 #define SEND_FLAGS (MSG_MORE | MSG_OOB | MSG_EOR | MSG_DONTWAIT | MSG_NOSIGNAL)
 
-/* ---- Life
- * ---------------------------------------------------------------------------------------- */
+/* ---- Life ---- */
 
 /*
  * A short read tells that the socket is empty for TCP only: a unix socket's reads also stop where
@@ -184,8 +183,7 @@ size_t roti_io_live(void)
     return roti_slots_used(&io_slots);
 }
 
-/* ---- Pollers
- * ------------------------------------------------------------------------------------- */
+/* ---- Pollers ---- */
 
 uint64_t roti_io_token(const struct roti_io *io)
 {
@@ -217,8 +215,7 @@ bool roti_io_edge(uint64_t token, uint64_t flags, struct roti_list *woken)
     return true;
 }
 
-/* ---- Operations
- * ---------------------------------------------------------------------------------- */
+/* ---- Operations ---- */
 
 static ssize_t perform(struct roti_io *io, const struct roti_operation *operation)
 {

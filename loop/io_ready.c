@@ -20,8 +20,7 @@
 #include <poll.h>
 #include <rota/error.h>
 
-/* ---- One call each; -EAGAIN: nothing is ready
- * ------------------------------------------------------ */
+/* ---- One call each; -EAGAIN: nothing is ready ---- */
 
 static ssize_t attempt_recv(struct roti_io *io, const struct roti_operation *operation)
 {
@@ -126,8 +125,7 @@ static bool has_drained(const struct roti_operation *operation, ssize_t result, 
     return result > 0 && (size_t)result < asked && roti_readiness_short_drains(seen);
 }
 
-/* ---- The cycle
- * ------------------------------------------------------------------------------------ */
+/* ---- The cycle ---- */
 
 /* Makes the call while the word says "ready". -EAGAIN: the flag is clear. */
 static ssize_t try_ready(struct roti_io *io, const struct roti_operation *operation, uint64_t flag)
@@ -203,8 +201,7 @@ static ssize_t operate(struct roti_io *io, const struct roti_operation *operatio
     return result;
 }
 
-/* ---- Connecting
- * ----------------------------------------------------------------------------------- */
+/* ---- Connecting ---- */
 
 /* How a connection that was on its way has ended. */
 static int connection_error(struct roti_io *io)

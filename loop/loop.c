@@ -18,8 +18,7 @@ _Static_assert(offsetof(struct rota_loop, worker) == 0, "the worker comes first"
 /* So many timers fire in one poll, so that a clock that jumps does not stop the loop. */
 #define TIMERS_PER_POLL 1000
 
-/* ---- The driver ---------------------------------------------------------------------------------
- */
+/* ---- The driver ---- */
 
 int64_t rota_time_ns(void)
 {
@@ -89,8 +88,7 @@ const struct roti_driver roti_loop_driver = {
     .drop = driver_drop,
 };
 
-/* ---- Life ---------------------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, bool debug)
 {
@@ -146,8 +144,7 @@ void rota_loop_unref(struct rota_loop *loop)
     roti_free_aligned(loop, _Alignof(struct rota_loop), sizeof *loop);
 }
 
-/* ---- Questions ----------------------------------------------------------------------------------
- */
+/* ---- Questions ---- */
 
 struct rota_loop *rota_running_loop(void)
 {
@@ -178,8 +175,7 @@ int rota_loop_counters(const struct rota_loop *loop, struct rota_counters *ret_c
     return 0;
 }
 
-/* ---- Failures -----------------------------------------------------------------------------------
- */
+/* ---- Failures ---- */
 
 int rota_loop_set_exception_handler(struct rota_loop *loop, rota_exception_fn fn, void *arg)
 {

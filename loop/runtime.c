@@ -29,8 +29,7 @@ struct run {
     int64_t shutdown_timeout_ns;
 };
 
-/* ---- Options ------------------------------------------------------------------------------------
- */
+/* ---- Options ---- */
 
 static unsigned usable_cpus(const cpu_set_t *cpus)
 {
@@ -48,8 +47,7 @@ static int check_opts(const struct rota_run_opts *opts)
     return 0;
 }
 
-/* ---- Threads ------------------------------------------------------------------------------------
- */
+/* ---- Threads ---- */
 
 /* Binds the calling thread to the n-th usable CPU. Best effort, as asked for performance only. */
 static void pin_thread(const cpu_set_t *cpus, unsigned n)
@@ -84,8 +82,7 @@ static void thread_stop(void *arg)
         sched_setaffinity(0, sizeof run->cpus, &run->cpus);
 }
 
-/* ---- Creation -----------------------------------------------------------------------------------
- */
+/* ---- Creation ---- */
 
 static void report_task(struct roti_worker *worker, const char *text, struct rota_task *task,
                         int status)
@@ -233,8 +230,7 @@ int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
     return r;
 }
 
-/* ---- Questions ----------------------------------------------------------------------------------
- */
+/* ---- Questions ---- */
 
 struct rota_runtime *rota_running_runtime(void)
 {

@@ -22,8 +22,7 @@ static const int signal_numbers[2] = {SIGINT, SIGTERM};
 /* What the handler may touch: this, and the doorbell. */
 static _Atomic(uint32_t) signal_counts[2];
 
-/* ---- The handler --------------------------------------------------------------------------------
- */
+/* ---- The handler ---- */
 
 static void on_signal(int number)
 {
@@ -69,8 +68,7 @@ static void remove_handlers(struct roti_stop *stop)
     roti_doorbell_take(stop->sockets[0]);
 }
 
-/* ---- The reader ---------------------------------------------------------------------------------
- */
+/* ---- The reader ---- */
 
 static void cancel_main(struct roti_stop *stop)
 {
@@ -119,8 +117,7 @@ int roti_stop_main(void *arg)
     return stop->fn(stop->arg);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 int roti_stop_init(struct roti_stop *stop, struct rota_runtime *runtime, rota_task_fn fn, void *arg,
                    bool wants_signals)
@@ -147,8 +144,7 @@ bool roti_stop_done(struct roti_stop *stop)
     return roti_load(SG7, relaxed, &stop->interrupted);
 }
 
-/* ---- Listeners ----------------------------------------------------------------------------------
- */
+/* ---- Listeners ---- */
 
 void roti_stop_request(struct roti_stop *stop)
 {

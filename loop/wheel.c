@@ -84,7 +84,7 @@ static unsigned digit_of(int64_t tick, unsigned level)
     return (unsigned)(tick >> (level * ROTI_WHEEL_DIGIT_BITS)) & SLOT_MASK;
 }
 
-/* ---- A pairing heap by (deadline, sequence) ------------------------------------------------- */
+/* ---- A pairing heap by (deadline, sequence) ---- */
 
 static bool comes_before(const struct roti_wheel_node *a, const struct roti_wheel_node *b)
 {
@@ -153,7 +153,7 @@ static void heap_remove(struct roti_wheel *wheel, struct roti_wheel_node *node)
         wheel->heap = heap_meld(wheel->heap, subtree);
 }
 
-/* ---- The front: those whose tick has come --------------------------------------------------- */
+/* ---- The front: those whose tick has come ---- */
 
 static struct roti_wheel_node *node_of(struct roti_list *link)
 {
@@ -181,7 +181,7 @@ static struct roti_wheel_node *front_first(const struct roti_wheel *wheel)
     return wheel->heap != NULL && comes_before(wheel->heap, node) ? wheel->heap : node;
 }
 
-/* ---- The slots ------------------------------------------------------------------------------ */
+/* ---- The slots ---- */
 
 /* A slot, and the instant at which it begins. */
 struct slot_position {
@@ -275,7 +275,7 @@ static int64_t slots_bound(const struct roti_wheel *wheel)
     return earliest_ns;
 }
 
-/* ---- The wheel ------------------------------------------------------------------------------ */
+/* ---- The wheel ---- */
 
 void roti_wheel_init(struct roti_wheel *wheel, int64_t now_ns)
 {

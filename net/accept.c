@@ -33,7 +33,7 @@
 #define PAUSE_MAX_NS (500 * ROTA_MS)
 #define REPORT_NS ROTA_SEC /* at most one report in such a time */
 
-/* ---- Failures -------------------------------------------------------------------------------- */
+/* ---- Failures ---- */
 
 static void report(struct roti_listener *listener, int error)
 {
@@ -103,7 +103,7 @@ static bool is_awaited(struct roti_io *io)
     return events != 0;
 }
 
-/* ---- Accepting ------------------------------------------------------------------------------- */
+/* ---- Accepting ---- */
 
 /* Asks the kernel, whatever the poller has said so far: it may not have come to that yet. */
 static int accept_now(struct roti_io *io, struct sockaddr_storage *ret_peer, socklen_t *ret_size)

@@ -33,7 +33,7 @@ static const char unix_prefix[] = "unix:";
 static_assert(sizeof unix_prefix + 3 * LOCAL_NAME_MAX <= ROTA_ADDR_TEXT_SIZE,
               "ROTA_ADDR_TEXT_SIZE holds any unix address");
 
-/* ---- Making addresses ----------------------------------------------------------------------- */
+/* ---- Making addresses ---- */
 
 static struct rota_addr make_ipv4(struct in_addr host, in_port_t port)
 {
@@ -129,7 +129,7 @@ int rota_addr_from_sockaddr(struct rota_addr *ret_addr, const struct sockaddr *s
     }
 }
 
-/* ---- Reading text --------------------------------------------------------------------------- */
+/* ---- Reading text ---- */
 
 /* A decimal number without sign, white space or leading zeros; false if it is none or > max. */
 static bool parse_number(uint32_t *ret_number, const char *text, size_t size, uint32_t max)
@@ -279,7 +279,7 @@ int rota_addr_parse(struct rota_addr *ret_addr, const char *text)
     return parse_ipv4_or_any(ret_addr, text);
 }
 
-/* ---- Writing text --------------------------------------------------------------------------- */
+/* ---- Writing text ---- */
 
 static bool needs_escape(const char *name, size_t index)
 {
@@ -355,7 +355,7 @@ int rota_addr_format(const struct rota_addr *addr, char *buffer, size_t size)
     return length;
 }
 
-/* ---- Questions ------------------------------------------------------------------------------ */
+/* ---- Questions ---- */
 
 static bool holds_address(const struct rota_addr *addr)
 {

@@ -50,7 +50,7 @@ int rota_stream_from_fd(struct rota_stream **ret_stream, int fd,
     return 0;
 }
 
-/* ---- Connecting ------------------------------------------------------------------------------ */
+/* ---- Connecting ---- */
 
 static int connect_io(struct roti_io *io, const struct sockaddr *sockaddr, socklen_t size)
 {

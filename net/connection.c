@@ -14,7 +14,7 @@
 
 #define BATCH_MAX 64 /* connections looked at under one lock */
 
-/* ---- Room ------------------------------------------------------------------------------------ */
+/* ---- Room ---- */
 
 bool roti_server_admit(struct rota_server *server)
 {
@@ -45,7 +45,7 @@ void roti_server_dismiss(struct rota_server *server)
     roti_wait_wake_all(&woken);
 }
 
-/* ---- Its place ------------------------------------------------------------------------------- */
+/* ---- Its place ---- */
 
 /* The one of two loops that has fewer connections. Under the lock. */
 static unsigned choose_loop(const struct rota_server *server, uint64_t random)
@@ -69,7 +69,7 @@ static void take_place(struct roti_connection *connection, const struct rota_loo
     roti_spin_unlock(&server->lock);
 }
 
-/* ---- Among the others ------------------------------------------------------------------------ */
+/* ---- Among the others ---- */
 
 static void link_connection(struct roti_connection *connection)
 {
@@ -159,7 +159,7 @@ void roti_connections_cancel(struct rota_server *server)
     }
 }
 
-/* ---- Its end --------------------------------------------------------------------------------- */
+/* ---- Its end ---- */
 
 /* One of the two parts has ended; with the other one the connection is gone. */
 static void part_ended(struct roti_connection *connection, bool is_stream)
@@ -187,7 +187,7 @@ static void stream_closed(void *arg)
     part_ended(arg, true);
 }
 
-/* ---- Its handler ----------------------------------------------------------------------------- */
+/* ---- Its handler ---- */
 
 /* Whether a handler's failure is told to the exception handler. */
 static bool is_worth_report(const struct roti_connection *connection, int status)
@@ -237,7 +237,7 @@ static void serve_release(void *arg)
     part_ended(connection, false);
 }
 
-/* ---- Its beginning --------------------------------------------------------------------------- */
+/* ---- Its beginning ---- */
 
 int roti_server_spawn(struct rota_server *server, struct rota_loop *loop, rota_task_fn fn,
                       void *arg, const struct rota_task_opts *opts, uint32_t flags)

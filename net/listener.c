@@ -31,7 +31,7 @@ void roti_listeners_free(struct rota_server *server)
     server->listener_count = 0;
 }
 
-/* ---- Binding --------------------------------------------------------------------------------- */
+/* ---- Binding ---- */
 
 /* The descriptor of the n-th listener, or a negative errno. */
 static int bind_one(struct rota_server *server, unsigned n, const struct rota_addr *addr)
@@ -79,7 +79,7 @@ int roti_listeners_bind(struct rota_server *server, const struct rota_addr *addr
     return 0;
 }
 
-/* ---- Listening ------------------------------------------------------------------------------- */
+/* ---- Listening ---- */
 
 static int start_acceptor(struct roti_listener *listener)
 {
@@ -119,7 +119,7 @@ int roti_listeners_start(struct rota_server *server)
     return r;
 }
 
-/* ---- Closing --------------------------------------------------------------------------------- */
+/* ---- Closing ---- */
 
 /* Ends the listening, at once: the descriptor itself lives until no acceptor is inside a call. */
 static void stop_listening(struct rota_server *server)

@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- Waiting --------------------------------------------------------------------------------- */
+/* ---- Waiting ---- */
 
 void roti_server_changed(struct rota_server *server, struct roti_list *woken)
 {
@@ -57,7 +57,7 @@ bool roti_server_is_unheld(const struct rota_server *server)
     return server->users == 0 && server->holds == 0;
 }
 
-/* ---- References ------------------------------------------------------------------------------ */
+/* ---- References ---- */
 
 void roti_server_hold(struct rota_server *server)
 {
@@ -102,7 +102,7 @@ void rota_server_unref(struct rota_server *server)
     roti_server_release(server);
 }
 
-/* ---- Making ---------------------------------------------------------------------------------- */
+/* ---- Making ---- */
 
 static int fill_opts(struct rota_server_opts *ret_opts, const struct rota_server_opts *opts)
 {
@@ -219,7 +219,7 @@ int rota_server_create(struct rota_server **ret_server, const struct rota_addr *
     return 0;
 }
 
-/* ---- Starting and closing -------------------------------------------------------------------- */
+/* ---- Starting and closing ---- */
 
 /* Takes the right to start. 1; 0: it is serving already; ROTA_ECLOSED. */
 static int begin_start(struct rota_server *server)
@@ -302,7 +302,7 @@ void rota_server_close(struct rota_server *server)
         roti_server_end(server, true);
 }
 
-/* ---- Questions ------------------------------------------------------------------------------- */
+/* ---- Questions ---- */
 
 bool rota_server_is_serving(struct rota_server *server)
 {

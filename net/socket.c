@@ -30,7 +30,7 @@ void roti_socket_send_at_once(int fd)
         (void)roti_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-/* ---- Addresses ------------------------------------------------------------------------------- */
+/* ---- Addresses ---- */
 
 int roti_socket_name(int fd, struct rota_addr *ret_addr)
 {
@@ -62,7 +62,7 @@ int roti_socket_peer_addr(struct roti_io *io, struct rota_addr *ret_addr)
     return r < 0 ? r : rota_addr_from_sockaddr(ret_addr, (struct sockaddr *)&storage, size);
 }
 
-/* ---- Names in the file system ---------------------------------------------------------------- */
+/* ---- Names in the file system ---- */
 
 static bool has_file(const struct rota_addr *addr)
 {
@@ -109,7 +109,7 @@ void roti_socket_remove_file(const struct rota_addr *addr, struct roti_socket_fi
     file->bound = false;
 }
 
-/* ---- Binding --------------------------------------------------------------------------------- */
+/* ---- Binding ---- */
 
 static int bind_inet(int fd, const struct rota_addr *addr, bool reuse_port)
 {

@@ -16,7 +16,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- Making ---------------------------------------------------------------------------------- */
+/* ---- Making ---- */
 
 /* The marks that the options ask for: 0 or -EINVAL. */
 static int choose_marks(const struct rota_stream_opts *opts, size_t *ret_high, size_t *ret_low)
@@ -88,7 +88,7 @@ int roti_stream_open(struct rota_stream *stream, int fd, struct rota_loop *loop)
     return r;
 }
 
-/* ---- References ------------------------------------------------------------------------------ */
+/* ---- References ---- */
 
 void roti_stream_hold(struct rota_stream *stream)
 {
@@ -124,7 +124,7 @@ void rota_stream_unref(struct rota_stream *stream)
     roti_stream_release(stream);
 }
 
-/* ---- Ending ---------------------------------------------------------------------------------- */
+/* ---- Ending ---- */
 
 void roti_stream_after_init(struct roti_stream_after *after)
 {
@@ -264,7 +264,7 @@ void rota_stream_close(struct rota_stream *stream)
     (void)roti_stream_finish(stream, &after);
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------- */
+/* ---- Waiting ---- */
 
 int rota_stream_wait_closed(struct rota_stream *stream)
 {
@@ -294,7 +294,7 @@ int rota_stream_wait_closed(struct rota_stream *stream)
     return r < 0 ? r : error;
 }
 
-/* ---- Questions ------------------------------------------------------------------------------- */
+/* ---- Questions ---- */
 
 bool rota_stream_is_closing(const struct rota_stream *stream)
 {

@@ -18,7 +18,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- The reading half and its owner ---------------------------------------------------------- */
+/* ---- The reading half and its owner ---- */
 
 /* Takes the reading half. 0 or -EBUSY; read_end() follows 0. */
 static int read_begin(struct rota_stream *stream)
@@ -93,7 +93,7 @@ static ssize_t take(struct rota_stream *stream, void *buffer, size_t size)
     return (ssize_t)size;
 }
 
-/* ---- read, readexactly ----------------------------------------------------------------------- */
+/* ---- read, readexactly ---- */
 
 static ssize_t read_some(struct rota_stream *stream, void *buffer, size_t size)
 {
@@ -147,7 +147,7 @@ ssize_t rota_stream_readexactly(struct rota_stream *stream, void *buffer, size_t
     return n;
 }
 
-/* ---- readuntil, readline --------------------------------------------------------------------- */
+/* ---- readuntil, readline ---- */
 
 /* What is looked for, and how many bytes may come before it. */
 struct search {
@@ -253,7 +253,7 @@ ssize_t rota_stream_readline(struct rota_stream *stream, char *buffer, size_t si
     return n;
 }
 
-/* ---- peek, consume --------------------------------------------------------------------------- */
+/* ---- peek, consume ---- */
 
 static ssize_t peek(struct rota_stream *stream, const char **ret_data, size_t min)
 {
@@ -297,7 +297,7 @@ int rota_stream_consume(struct rota_stream *stream, size_t size)
     return r;
 }
 
-/* ---- Questions ------------------------------------------------------------------------------- */
+/* ---- Questions ---- */
 
 ssize_t rota_stream_buffered(struct rota_stream *stream)
 {

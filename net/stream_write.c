@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <limits.h>
 
-/* ---- Being held up --------------------------------------------------------------------------- */
+/* ---- Being held up ---- */
 
 /* Waits while the stream is paused. 0, what ended the stream, or as roti_wait_begin() with `flags`.
  */
@@ -46,7 +46,7 @@ int rota_stream_drain(struct rota_stream *stream)
     return stream != NULL ? wait_resumed(stream, 0) : -EINVAL;
 }
 
-/* ---- Accepting bytes ------------------------------------------------------------------------- */
+/* ---- Accepting bytes ---- */
 
 /* What becomes of the bytes of a write. */
 enum way {
@@ -219,7 +219,7 @@ ssize_t rota_stream_writev(struct rota_stream *stream, const struct iovec *list,
     return write_pieces(stream, &pieces);
 }
 
-/* ---- The end of what is written -------------------------------------------------------------- */
+/* ---- The end of what is written ---- */
 
 int rota_stream_write_eof(struct rota_stream *stream)
 {
@@ -235,7 +235,7 @@ int rota_stream_write_eof(struct rota_stream *stream)
     return settle_and_unlock(stream);
 }
 
-/* ---- Marks ----------------------------------------------------------------------------------- */
+/* ---- Marks ---- */
 
 int rota_stream_set_limits(struct rota_stream *stream, size_t high, size_t low)
 {

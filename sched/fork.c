@@ -27,8 +27,7 @@ static struct roti_list pools = {&pools, &pools};              /* that run in th
 static void (*forget_fns[FORGET_MAX])(struct roti_pool *pool); /* of the layers above */
 static unsigned forget_count;
 
-/* ---- The child ---------------------------------------------------------------------------------
- */
+/* ---- The child ---- */
 
 /* In the child, on its only thread. */
 static void forget_all(void)
@@ -69,8 +68,7 @@ static void after_fork_in_child(void)
     pthread_mutex_unlock(&mutex);
 }
 
-/* ---- Whoever runs loops ------------------------------------------------------------------------
- */
+/* ---- Whoever runs loops ---- */
 
 static void install_handlers(void)
 {

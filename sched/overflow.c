@@ -26,7 +26,7 @@ static bool handler_installed;         /* under install_lock; may outlast thread
 static struct sigaction former_action; /* written before our handler is installed */
 static _Atomic(roti_overflow_describe_fn) describe_hook;
 
-/* ---- In the handler: nothing that locks or allocates ----------------------------------------- */
+/* ---- In the handler: nothing that locks or allocates ---- */
 
 /* Appends to a line, as far as it fits. */
 static size_t line_append(char *line, size_t size, size_t length, const char *text)
@@ -107,7 +107,7 @@ static void handle_fault(int signal_number, siginfo_t *info, void *context)
     hand_on(signal_number, info, context);
 }
 
-/* ---- Coming and going ------------------------------------------------------------------------ */
+/* ---- Coming and going ---- */
 
 void roti_overflow_set_describe(roti_overflow_describe_fn describe)
 {

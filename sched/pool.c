@@ -16,8 +16,7 @@
 #include <signal.h>
 #include <string.h>
 
-/* ---- Threads without a loop --------------------------------------------------------------------
- */
+/* ---- Threads without a loop ---- */
 
 void roti_pool_foreign_enter(struct roti_pool *pool)
 {
@@ -31,8 +30,7 @@ void roti_pool_foreign_leave(struct roti_pool *pool)
     (void)roti_fetch_sub(PL8, release, &pool->foreign, 1U);
 }
 
-/* ---- Phases ------------------------------------------------------------------------------------
- */
+/* ---- Phases ---- */
 
 /* Goes on to the next phase; only the transition that wins does what belongs to it. */
 static bool phase_advance(struct roti_pool *pool, enum roti_phase from, enum roti_phase to)
@@ -120,8 +118,7 @@ void roti_pool_supervise(struct roti_pool *pool)
         roti_task_visit(pool, true, cancel_leftover, pool);
 }
 
-/* ---- Workers -----------------------------------------------------------------------------------
- */
+/* ---- Workers ---- */
 
 static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsigned index)
 {
@@ -255,8 +252,7 @@ static int start_threads(struct roti_pool *pool, unsigned *ret_started)
     return r < 0 ? r : roti_load(PL19, relaxed, &pool->enter_error);
 }
 
-/* ---- The run -----------------------------------------------------------------------------------
- */
+/* ---- The run ---- */
 
 /* The first task: the user's function, whose end begins the shutdown. */
 static int main_task(void *arg)

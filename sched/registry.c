@@ -20,7 +20,7 @@ _Static_assert(sizeof(struct rota_task) == 128, "a task header is two cache line
 static struct roti_slots task_slots = ROTI_SLOTS_INIT(sizeof(struct rota_task));
 static _Atomic(uint64_t) next_id = 1;
 
-/* ---- Slots ---------------------------------------------------------------------------------- */
+/* ---- Slots ---- */
 
 struct rota_task *roti_task_slot_get(struct roti_worker *worker)
 {
@@ -86,7 +86,7 @@ void roti_task_publish(struct rota_task *task, uint32_t flags, uint32_t refs)
     roti_store(RG4, release, &task->refs, refs);
 }
 
-/* ---- References ----------------------------------------------------------------------------- */
+/* ---- References ---- */
 
 /* A reference if there is any. Whose life it is must be looked at afterwards. */
 static bool try_ref(struct rota_task *task)
@@ -141,7 +141,7 @@ void rota_task_unref(struct rota_task *task)
     roti_task_slot_put(roti_worker_current(), task);
 }
 
-/* ---- Listing -------------------------------------------------------------------------------- */
+/* ---- Listing ---- */
 
 void roti_task_visit(struct roti_pool *pool, bool internal,
                      void (*visit)(struct rota_task *task, void *arg), void *arg)
@@ -159,7 +159,7 @@ void roti_task_visit(struct roti_pool *pool, bool internal,
     }
 }
 
-/* ---- Overflow ------------------------------------------------------------------------------- */
+/* ---- Overflow ---- */
 
 /* In a signal handler on a thread whose stack has overflowed: no lock, so the name is a risk that
  * is taken. */
@@ -173,7 +173,7 @@ void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size)
                  task->name != NULL ? task->name : "", task->frame->spawned_at);
 }
 
-/* ---- Names ---------------------------------------------------------------------------------- */
+/* ---- Names ---- */
 
 int roti_task_name_copy(char **ret_name, const char *name)
 {

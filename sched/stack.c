@@ -33,7 +33,7 @@ static unsigned cache_max(unsigned index)
     return count > ROTI_STACK_CACHE_MAX ? ROTI_STACK_CACHE_MAX : count < 2 ? 2 : (unsigned)count;
 }
 
-/* ---- Caches ---------------------------------------------------------------------------------- */
+/* ---- Caches ---- */
 
 void roti_stack_cache_init(struct roti_stack_cache *cache)
 {
@@ -100,7 +100,7 @@ static void stack_give(struct roti_stack_cache *cache, struct roti_stack *stack)
         cache_shrink(cache, index, cache_max(index) / 2);
 }
 
-/* ---- Getting and putting --------------------------------------------------------------------- */
+/* ---- Getting and putting ---- */
 
 int roti_stack_get(struct roti_stack_cache *cache, size_t size, struct roti_stack **ret_stack)
 {

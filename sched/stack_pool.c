@@ -87,7 +87,7 @@ static size_t warm_max(unsigned index)
     return quarter > least ? quarter : least;
 }
 
-/* ---- The pool, under its lock ---------------------------------------------------------------- */
+/* ---- The pool, under its lock ---- */
 
 static void pool_lock(void)
 {
@@ -154,7 +154,7 @@ static void pool_take_surplus(unsigned index, struct roti_list *surplus)
     }
 }
 
-/* ---- Slabs ----------------------------------------------------------------------------------- */
+/* ---- Slabs ---- */
 
 static size_t slab_record_size(unsigned stack_count)
 {
@@ -234,7 +234,7 @@ static int pool_grow(unsigned index)
     return 0;
 }
 
-/* ---- Batches to and from caches -------------------------------------------------------------- */
+/* ---- Batches to and from caches ---- */
 
 int roti_stack_pool_take(unsigned index, unsigned count, struct roti_list *list,
                          unsigned *ret_count)
@@ -287,7 +287,7 @@ size_t roti_stack_live_count(void)
     return count;
 }
 
-/* ---- The end, and the look-up by address ----------------------------------------------------- */
+/* ---- The end, and the look-up by address ---- */
 
 /* Takes a wholly free slab's stacks out of the pool. Under pool.lock. */
 static void pool_forget(struct roti_slab *slab)

@@ -38,8 +38,7 @@ void roti_task_report(const char *text, struct rota_task *task, int status)
         report(roti_worker_current(), text, task, status);
 }
 
-/* ---- The body ----------------------------------------------------------------------------------
- */
+/* ---- The body ---- */
 
 /* Debug: named before anyone can see the end, so that a joiner finds the report made. */
 static void check_undelivered(struct rota_task *task, int status)
@@ -89,8 +88,7 @@ static struct roti_fiber_exit task_main(void *arg, void *transfer)
     return (struct roti_fiber_exit){&worker->fiber, (void *)(uintptr_t)ROTI_SWITCH_DONE};
 }
 
-/* ---- Spawn -------------------------------------------------------------------------------------
- */
+/* ---- Spawn ---- */
 
 /* Fills a fresh slot. Its generation, lock and empty list of joiners survive from its last life. */
 static void task_fill(struct rota_task *task, struct roti_pool *pool, struct roti_worker *worker,
@@ -199,8 +197,7 @@ int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
     return roti_task_spawn(worker->pool, worker, &spawn, ret_task);
 }
 
-/* ---- Steps -------------------------------------------------------------------------------------
- */
+/* ---- Steps ---- */
 
 /* After the last switch: the stack goes back, and the runtime's reference ends. */
 static void task_retire(struct roti_worker *worker, struct rota_task *task)

@@ -72,7 +72,7 @@ struct roti_wait {
 extern "C" {
 #endif
 
-/* ---- The waiter: a task --------------------------------------------------------------------- */
+/* ---- The waiter: a task ---- */
 
 /* Fills in a wait of the current task. `index` is 0 where there is one wait only. */
 void roti_wait_init(struct roti_wait *wait, enum roti_wait_kind kind, const void *object,
@@ -101,7 +101,7 @@ int roti_wait_suspend(void);
  * that arrived meanwhile stays undelivered. */
 void roti_wait_abandon(void);
 
-/* ---- The waiter: a foreign thread ----------------------------------------------------------- */
+/* ---- The waiter: a foreign thread ---- */
 
 /* What one thread sleeps on. On the waiter's stack; the essay is in sched/thread_wait.c. */
 struct roti_thread_waiter {
@@ -121,7 +121,7 @@ void roti_thread_wait_wake(struct roti_thread_waiter *waiter);
  * call again without a deadline. */
 int roti_thread_wait_sleep(struct roti_thread_waiter *waiter, int64_t deadline_ns);
 
-/* ---- The waker: any thread ------------------------------------------------------------------ */
+/* ---- The waker: any thread ---- */
 
 /* The oldest wait of an object, unlinked; NULL if none. Under the object's lock. */
 struct roti_wait *roti_wait_first(struct roti_list *waits);

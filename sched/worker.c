@@ -50,8 +50,7 @@ struct rota_task *rota_current_task(void)
     return worker != NULL ? worker->current : NULL;
 }
 
-/* ---- Queues ------------------------------------------------------------------------------------
- */
+/* ---- Queues ---- */
 
 /* Moves what others posted behind the local queue; unpinned tasks to the ring. Owner. */
 static void take_inbox(struct roti_worker *worker)
@@ -179,8 +178,7 @@ void roti_task_enqueue_away(struct rota_task *task)
     enqueue(task, true);
 }
 
-/* ---- Steps -------------------------------------------------------------------------------------
- */
+/* ---- Steps ---- */
 
 static void poll(struct roti_worker *worker, int64_t deadline_ns)
 {
@@ -295,8 +293,7 @@ static bool has_own_work(struct roti_worker *worker)
            !roti_inbox_empty(&worker->inbox.posts) || !roti_inbox_empty(&worker->inbox.tasks);
 }
 
-/* ---- Search ------------------------------------------------------------------------------------
- */
+/* ---- Search ---- */
 
 /* Takes tasks of `victim` into the own ring. The number taken, 0, or ROTI_STEAL_LOST. */
 static int steal_from(struct roti_worker *worker, struct roti_worker *victim)
@@ -367,8 +364,7 @@ static bool search(struct roti_worker *worker)
     return count != 0;
 }
 
-/* ---- Sleep -------------------------------------------------------------------------------------
- */
+/* ---- Sleep ---- */
 
 /* The last look before sleep: anything that this loop could run, anywhere? */
 static bool any_work(struct roti_worker *worker)
@@ -444,8 +440,7 @@ static void park(struct roti_worker *worker)
     }
 }
 
-/* ---- The turn ----------------------------------------------------------------------------------
- */
+/* ---- The turn ---- */
 
 static void turn(struct roti_worker *worker)
 {

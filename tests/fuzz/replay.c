@@ -46,8 +46,7 @@ static __attribute__((noreturn)) void die(const char *what)
     exit(2);
 }
 
-/* ---- Files -------------------------------------------------------------------------------------
- */
+/* ---- Files ---- */
 
 static void load_file(const char *name)
 {
@@ -97,8 +96,7 @@ static void load(const char *name)
     free(entries);
 }
 
-/* ---- Mutants -----------------------------------------------------------------------------------
- */
+/* ---- Mutants ---- */
 
 struct mutant {
     uint8_t data[INPUT_MAX];
@@ -163,8 +161,7 @@ static void make_mutant(struct mutant *ret_mutant, uint64_t number)
         edit(ret_mutant, &random);
 }
 
-/* ---- Playing -----------------------------------------------------------------------------------
- */
+/* ---- Playing ---- */
 
 /* In a block of its own size, so that a look behind its end is seen. */
 static void play(const uint8_t *data, size_t size)

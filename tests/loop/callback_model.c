@@ -39,7 +39,7 @@ static int verdict;                 /* thread 0's; 0: none */
 static alignas(64) char arena[CHUNKS_MAX][ROTI_SLOTS_CHUNK_SIZE];
 static unsigned chunks_used;
 
-/* ---- What callbacks ask of their surroundings ------------------------------------------------ */
+/* ---- What callbacks ask of their surroundings ---- */
 
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -138,7 +138,7 @@ MODEL_ABSENT(void, roti_task_enqueue, struct rota_task *task)
 MODEL_ABSENT(void, roti_task_enqueue_away, struct rota_task *task)
 MODEL_ABSENT(void, roti_task_switch_out, struct rota_task *task, enum roti_switch why)
 
-/* ---- The loop -------------------------------------------------------------------------------- */
+/* ---- The loop ---- */
 
 static void loop_unref(void)
 {
@@ -178,7 +178,7 @@ static void turns_and_ends(unsigned thread)
     loop_unref();
 }
 
-/* ---- Thread 0 -------------------------------------------------------------------------------- */
+/* ---- Thread 0 ---- */
 
 /* The callback's argument is thread 0's again: it will not be used, or was. */
 static void take_back(void)
@@ -247,7 +247,7 @@ static void posts_timer(unsigned thread)
     changes_its_mind(rota_call_at(loop, &handle, DEADLINE_NS, uses, &used, NULL));
 }
 
-/* ---- The tests ------------------------------------------------------------------------------- */
+/* ---- The tests ---- */
 
 static void reset(unsigned references)
 {

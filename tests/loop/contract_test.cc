@@ -116,8 +116,7 @@ TEST_P(Contract, ARunTakesOneCpuForEachLoopWhereAsked)
     EXPECT_TRUE(CPU_EQUAL(&before, &after));
 }
 
-/* ---- Failures that nobody awaits ----------------------------------------------------------------
- */
+/* ---- Failures that nobody awaits ---- */
 
 TEST_P(Contract, WithoutAHandlerAFailureIsALineOnStderr)
 {
@@ -202,8 +201,7 @@ TEST_P(Contract, AStepThatKeepsItsLoopIsNamed)
     EXPECT_TRUE(named) << reports.list.size() << " reports";
 }
 
-/* ---- Small print --------------------------------------------------------------------------------
- */
+/* ---- Small print ---- */
 
 TEST_P(Contract, NamesAreCopiedOrRefused)
 {

@@ -31,7 +31,7 @@ static int order[2];         /* which callbacks ran, first and second */
 static _Atomic(int) runs;    /* callbacks that have run */
 static _Atomic(int) dropped; /* callbacks that will not run */
 
-/* ---- What the future asks of its surroundings ------------------------------------------------ */
+/* ---- What the future asks of its surroundings ---- */
 
 struct rota_loop *rota_loop_ref(struct rota_loop *self)
 {
@@ -103,7 +103,7 @@ void roti_handle_drop(struct rota_loop *at, struct roti_work *work)
     node_end(roti_container_of(work, struct roti_handle_node, work));
 }
 
-/* ---- Threads --------------------------------------------------------------------------------- */
+/* ---- Threads ---- */
 
 static void release(void *value)
 {
@@ -193,7 +193,7 @@ static void drops_once_awaited(unsigned thread)
     rota_future_unref(future);
 }
 
-/* ---- The tests ------------------------------------------------------------------------------- */
+/* ---- The tests ---- */
 
 static void reset(unsigned tasks, unsigned owners)
 {
@@ -275,7 +275,7 @@ MODEL_TEST(future_awaited) = {
 MODEL_TEST(future_dropped) = {
     .threads = {awaits_borrowed, drops_once_awaited}, .setup = reset_borrowed, .check = check_gone};
 
-/* ---- Done-callbacks: each once, in order, whoever completes the future meanwhile ------------- */
+/* ---- Done-callbacks: each once, in order, whoever completes the future meanwhile ---- */
 
 static int told(struct rota_future *done, void *arg)
 {

@@ -31,8 +31,7 @@ ROTA_ONE_AND_MANY(Future);
 int value_one = 1;
 int value_two = 2;
 
-/* ---- State --------------------------------------------------------------------------------------
- */
+/* ---- State ---- */
 
 TEST_P(Future, BF01_PendingHasNoResult)
 {
@@ -174,8 +173,7 @@ TEST_P(Future, TheValueIsReleasedOnceAndALoserKeepsIts)
     EXPECT_EQ(1, released);
 }
 
-/* ---- Awaiting -----------------------------------------------------------------------------------
- */
+/* ---- Awaiting ---- */
 
 TEST_P(Future, ManyTasksAwaitOne)
 {
@@ -313,8 +311,7 @@ TEST(FutureMany, BF07_AFutureOfAnotherRuntimeIsRefused)
               }));
 }
 
-/* ---- Threads ------------------------------------------------------------------------------------
- */
+/* ---- Threads ---- */
 
 TEST_P(Future, AThreadWaits)
 {
@@ -444,8 +441,7 @@ TEST_P(Future, D11_OfManyWhoCompleteOneWins)
               }));
 }
 
-/* ---- Errors that nobody reads -------------------------------------------------------------------
- */
+/* ---- Errors that nobody reads ---- */
 
 TEST_P(Future, BF06_AnUnreadErrorIsReportedOnce)
 {
@@ -501,8 +497,7 @@ TEST_P(Future, BF06_AWaiterThatIsAlreadyWokenCountsAsAReader)
     EXPECT_EQ(0U, reports.count());
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------
- */
+/* ---- Memory ---- */
 
 TEST_P(Future, A12_WithoutMemoryCreateSaysSo)
 {

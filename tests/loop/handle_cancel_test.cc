@@ -22,8 +22,7 @@ using loops::Letter;
 class HandleCancel : public loops::OneAndMany {};
 ROTA_ONE_AND_MANY(HandleCancel);
 
-/* ---- Cancelling ---------------------------------------------------------------------------------
- */
+/* ---- Cancelling ---- */
 
 TEST_P(HandleCancel, BL04_ACancelledCallbackIsSkipped)
 {

@@ -24,8 +24,7 @@ using loops::Letter;
 class Handle : public loops::OneAndMany {};
 ROTA_ONE_AND_MANY(Handle);
 
-/* ---- Order --------------------------------------------------------------------------------------
- */
+/* ---- Order ---- */
 
 TEST_P(Handle, BL01_RunsOnceEachInOrder)
 {
@@ -169,8 +168,7 @@ TEST_P(Handle, BL11_ManyPostersLoseNothingAndKeepTheirOrder)
         EXPECT_EQ(posts, n);
 }
 
-/* ---- Failures -----------------------------------------------------------------------------------
- */
+/* ---- Failures ---- */
 
 TEST_P(Handle, BL06_AFailureIsReportedOnceAndTheOthersRun)
 {
@@ -356,8 +354,7 @@ TEST_P(Handle, TheWrongThreadIsForwardedInRelease)
               }));
 }
 
-/* ---- Context ------------------------------------------------------------------------------------
- */
+/* ---- Context ---- */
 
 struct Variable {
     Variable()
@@ -495,8 +492,7 @@ TEST_P(Handle, AContextInUseElsewhereIsReportedAndTheCallbackDoesNotRun)
     EXPECT_EQ(-EBUSY, reports.list[0].error);
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------
- */
+/* ---- Memory ---- */
 
 TEST_P(Handle, NoNodeIsLost)
 {

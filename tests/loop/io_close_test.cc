@@ -17,8 +17,7 @@ namespace {
 
 using failing::Hook;
 
-/* ---- Closing, reuse
- * -------------------------------------------------------------------------------- */
+/* ---- Closing, reuse ---- */
 
 TEST_F(IoTry, H55TheNumberStaysTakenWhileACallUsesIt)
 {

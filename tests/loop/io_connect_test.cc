@@ -165,8 +165,7 @@ TEST_P(IoConnect, AWaitingAcceptIsCancelledWithoutLosingAConnection)
     });
 }
 
-/* ---- Every call fails once
- * -------------------------------------------------------------------------- */
+/* ---- Every call fails once ---- */
 
 /* Keeps the first error. */
 void note(int &error, ssize_t result)

@@ -19,8 +19,7 @@ namespace {
 using failing::Count;
 using failing::Failure;
 
-/* ---- Errors
- * ---------------------------------------------------------------------------------------- */
+/* ---- Errors ---- */
 
 TEST_F(IoTry, AFailedOpenLeavesTheDescriptorToItsCaller)
 {
@@ -161,8 +160,7 @@ TEST_F(IoTry, OutsideATaskACallWorksUntilItWouldHaveToWait)
     finish(io);
 }
 
-/* ---- Accepting
- * ------------------------------------------------------------------------------------- */
+/* ---- Accepting ---- */
 
 class Listener : public IoTry {
 protected:

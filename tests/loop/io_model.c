@@ -36,7 +36,7 @@ static bool edge_met;               /* the poller's: its token was of a life tha
 static alignas(64) char arena[2][ROTI_SLOTS_CHUNK_SIZE];
 static unsigned chunks_used;
 
-/* ---- The kernel ------------------------------------------------------------------------------ */
+/* ---- The kernel ---- */
 
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -127,7 +127,7 @@ void rota_loop_unref(struct rota_loop *self)
     (void)self;
 }
 
-/* ---- Threads; each has a reference unless it says otherwise ---------------------------------- */
+/* ---- Threads; each has a reference unless it says otherwise ---- */
 
 static void calls(unsigned thread)
 {
@@ -265,7 +265,7 @@ static void cancels_once_awaited(unsigned thread)
     (void)roti_task_cancel_request(&stand_ins[0].task, NULL);
 }
 
-/* ---- The tests ------------------------------------------------------------------------------- */
+/* ---- The tests ---- */
 
 static void reset_kernel(unsigned tasks)
 {

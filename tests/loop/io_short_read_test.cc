@@ -15,8 +15,7 @@ namespace {
 
 using failing::Count;
 
-/* ---- What a short read tells
- * ---------------------------------------------------------------------- */
+/* ---- What a short read tells ---- */
 
 TEST_F(IoTry, H56TheEndIsNotLostBehindAShortReadOfAUnixSocket)
 {

@@ -229,8 +229,7 @@ TEST_P(IoTask, ARequestThatWasPendingIsDeliveredInsteadOfWaiting)
     });
 }
 
-/* ---- Waiting alone
- * --------------------------------------------------------------------------------- */
+/* ---- Waiting alone ---- */
 
 TEST_P(IoTask, WaitingForReadabilityConsumesNothingAndIsNotFooled)
 {
@@ -275,8 +274,7 @@ TEST_P(IoTask, WhatIsNoSocketCanBeWaitedFor)
     });
 }
 
-/* ---- Lent memory
- * ------------------------------------------------------------------------------------ */
+/* ---- Lent memory ---- */
 
 TEST_P(IoTask, AnIdleConnectionOwnsNoMemory)
 {

@@ -88,8 +88,7 @@ TEST_F(IoTry, SendmsgSendsSeveralPieces)
     finish(io);
 }
 
-/* ---- An edge between a call and its clear
- * --------------------------------------------------------- */
+/* ---- An edge between a call and its clear ---- */
 
 TEST_F(IoTry, AnEdgeDuringAnEmptyCallIsNotErasedByItsClear)
 {
@@ -122,8 +121,7 @@ TEST_F(IoTry, AClosingDuringACallAnswersIt)
     roti_io_unref(io);
 }
 
-/* ---- Lent memory
- * ----------------------------------------------------------------------------------- */
+/* ---- Lent memory ---- */
 
 TEST(LentPool, KeepsAFewBlocksAndNoMore)
 {

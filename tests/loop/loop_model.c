@@ -14,7 +14,7 @@ static struct rota_runtime runtime;
 static struct rota_loop *loop;
 static uint64_t turns; /* the asker's */
 
-/* ---- What a loop asks of its surroundings ---------------------------------------------------- */
+/* ---- What a loop asks of its surroundings ---- */
 
 int roti_poller_init(struct roti_poller *poller)
 {
@@ -58,7 +58,7 @@ MODEL_ABSENT(struct roti_worker *, roti_worker_current, void)
 MODEL_ABSENT(bool, rota_task_done, const struct rota_task *task)
 MODEL_ABSENT(int, rota_task_get_name, const struct rota_task *task, char *buf, size_t size)
 
-/* ---- Threads --------------------------------------------------------------------------------- */
+/* ---- Threads ---- */
 
 static void ends(unsigned thread)
 {

@@ -105,8 +105,7 @@ static void reset(void)
     complete = 0;
 }
 
-/* ---- Two items, each announced by an edge: both are taken ---------------------------------------
- */
+/* ---- Two items, each announced by an edge: both are taken ---- */
 
 static void reads_two(unsigned thread)
 {
@@ -145,8 +144,7 @@ MODEL_TEST(readiness_unlock_relaxed) = {.threads = {reads_two, delivers_two},
                                         .mutant = "RD7",
                                         .fails_within = 20000};
 
-/* ---- A reader, an edge, and a closing whose slot serves again at once ---------------------------
- */
+/* ---- A reader, an edge, and a closing whose slot serves again at once ---- */
 
 static void reads_one(unsigned thread)
 {
@@ -198,8 +196,7 @@ MODEL_TEST(readiness_reuse) = {.threads = {delivers_one, closes_and_opens},
                                .check = new_life_untouched,
                                .must = "0 1"};
 
-/* ---- The second life is complete for whoever meets it
- * -------------------------------------------- */
+/* ---- The second life is complete for whoever meets it ---- */
 
 static void delivers_to_second(unsigned thread)
 {

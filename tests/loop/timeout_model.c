@@ -38,7 +38,7 @@ static int64_t now(void *arg)
 
 static const struct roti_driver driver = {.now = now};
 
-/* ---- The task -------------------------------------------------------------------------------- */
+/* ---- The task ---- */
 
 static int wait_for_object(void)
 {
@@ -101,7 +101,7 @@ static void sleeps(unsigned thread)
     roti_store(TZ6, relaxed, &armed, true); /* it may have been cancelled before it armed one */
 }
 
-/* ---- The others ------------------------------------------------------------------------------ */
+/* ---- The others ---- */
 
 static bool is_armed(void *arg)
 {
@@ -158,7 +158,7 @@ static void cancels(unsigned thread)
     (void)roti_task_cancel_request(&stand_ins[0].task, NULL);
 }
 
-/* ---- The tests ------------------------------------------------------------------------------- */
+/* ---- The tests ---- */
 
 static void reset(void)
 {

@@ -166,8 +166,7 @@ TEST_P(Timeout, ScopesEndInnermostFirstInTheirOwnTask)
               }));
 }
 
-/* ---- Rescheduling -------------------------------------------------------------------------------
- */
+/* ---- Rescheduling ---- */
 
 TEST_P(Timeout, RescheduledLaterEarlierNeverAndPast)
 {
@@ -220,8 +219,7 @@ TEST_P(Timeout, AScopeGoesWithItsTask)
               }));
 }
 
-/* ---- Whose request it was -----------------------------------------------------------------------
- */
+/* ---- Whose request it was ---- */
 
 TEST_P(Timeout, OfNestedScopesThatExpiredTheOutermostReports)
 {
@@ -387,8 +385,7 @@ TEST_P(Timeout, AnAwaitedTaskIsCancelledForIt)
               }));
 }
 
-/* ---- Races --------------------------------------------------------------------------------------
- */
+/* ---- Races ---- */
 
 /* What the rounds of a race have come to. */
 struct Tally {

@@ -319,8 +319,7 @@ TEST_P(Timer, ACallbackMayNotSleep)
     EXPECT_EQ(ROTA_ENOTASK, answer);
 }
 
-/* ---- Races --------------------------------------------------------------------------------------
- */
+/* ---- Races ---- */
 
 TEST_P(Timer, H45_CancelMeetsFire)
 {
@@ -407,8 +406,7 @@ TEST_P(Timer, ATimerPostedFromOutsideIsCancelledBeforeItArrives)
     EXPECT_EQ(0, calls);
 }
 
-/* ---- Deadlines ----------------------------------------------------------------------------------
- */
+/* ---- Deadlines ---- */
 
 TEST(TimerDeadline, H46_Saturates)
 {

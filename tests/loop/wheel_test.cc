@@ -79,7 +79,7 @@ TEST_F(Wheel, EmptyWheelNeverFires)
     EXPECT_EQ(wheel.count, 0u);
 }
 
-/* ---- H46: boundaries, overflow, never ------------------------------------------------------- */
+/* ---- H46: boundaries, overflow, never ---- */
 
 /* One timer, met first at each of `visits`, then one nanosecond early, then on time. */
 void expect_fires_exactly(int64_t now_ns, int64_t deadline_ns, const std::vector<int64_t> &visits)
@@ -160,7 +160,7 @@ TEST_F(Wheel, H46NeverIsKeptOutAndStillRemovable)
     EXPECT_EQ(wheel.count, 0u);
 }
 
-/* ---- S5: order ------------------------------------------------------------------------------ */
+/* ---- S5: order ---- */
 
 TEST_F(Wheel, PastDeadlinesAreDueAtOnceInOrder)
 {
@@ -256,7 +256,7 @@ TEST_F(Wheel, ManyEqualDeadlinesFireInOrder)
     EXPECT_EQ(wheel.count, 0u);
 }
 
-/* ---- H47: jumps of the clock ---------------------------------------------------------------- */
+/* ---- H47: jumps of the clock ---- */
 
 TEST_F(Wheel, H47JumpsForward)
 {
@@ -324,7 +324,7 @@ TEST_F(Wheel, H47TimeThatGoesBackIsIgnored)
     EXPECT_EQ(expire(2 * kSecond + kTick), &node[1]);
 }
 
-/* ---- H45, B-T06: cancelling ----------------------------------------------------------------- */
+/* ---- H45, B-T06: cancelling ---- */
 
 TEST_F(Wheel, BT06CancelledTimersAreGoneAtOnce)
 {
@@ -494,7 +494,7 @@ TEST_F(Wheel, DrainEmptiesEveryPlace)
     EXPECT_EQ(roti_wheel_next_deadline(&wheel), kNever);
 }
 
-/* ---- H48: sleeping -------------------------------------------------------------------------- */
+/* ---- H48: sleeping ---- */
 
 TEST_F(Wheel, H48AnIdleLoopWakesOncePerDeadline)
 {

@@ -41,7 +41,7 @@ const char *model_strategy_name(enum model_strategy strategy)
     return names[strategy];
 }
 
-/* ---- Preparation -------------------------------------------------------------------------- */
+/* ---- Preparation ---- */
 
 /* The longest of a few random runs; of those that fail only where all do. */
 static unsigned measure_length(const struct model_test *test, const struct model_search *search)
@@ -82,7 +82,7 @@ static bool set_mutant(const char *text)
     return model_set_mutant(label, colon != NULL ? (unsigned)strtoul(colon + 1, NULL, 10) : 0);
 }
 
-/* ---- Runs --------------------------------------------------------------------------------- */
+/* ---- Runs ---- */
 
 static void count_outcome(struct tally *tally, const char *name)
 {
@@ -183,7 +183,7 @@ static bool is_deterministic(const struct model_test *test, const struct model_s
     return false;
 }
 
-/* ---- Verdict ------------------------------------------------------------------------------ */
+/* ---- Verdict ---- */
 
 static uint64_t outcome_seen(const struct tally *tally, const char *name, size_t length)
 {

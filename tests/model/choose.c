@@ -32,7 +32,7 @@ static struct {
     unsigned spurious;
 } search;
 
-/* ---- Random numbers ------------------------------------------------------------------------ */
+/* ---- Random numbers ---- */
 
 static uint64_t random_next(void)
 {
@@ -44,7 +44,7 @@ static unsigned random_below(unsigned count)
     return splitmix_below(&search.random, count);
 }
 
-/* ---- dfs ---------------------------------------------------------------------------------- */
+/* ---- dfs ---- */
 
 static unsigned path_choose(unsigned count)
 {
@@ -97,7 +97,7 @@ static int path_choose_thread(const int *enabled, int count, int current)
     return enabled[other < own ? other : other + 1];
 }
 
-/* ---- pct ---------------------------------------------------------------------------------- */
+/* ---- pct ---- */
 
 static void priorities_begin(unsigned thread_count)
 {
@@ -137,7 +137,7 @@ static int priority_choose_thread(const int *enabled, int count, uint64_t step)
     return best;
 }
 
-/* ---- What the engine asks ----------------------------------------------------------------- */
+/* ---- What the engine asks ---- */
 
 void model_search_begin(const struct model_search *kind, uint64_t seed, unsigned thread_count)
 {

@@ -124,8 +124,7 @@ static int steal(void)
     return item;
 }
 
-/* ---- The program: six items, one owner, two thieves --------------------------------------------
- */
+/* ---- The program: six items, one owner, two thieves ---- */
 
 static void got(int item)
 {

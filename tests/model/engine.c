@@ -17,7 +17,7 @@
 
 struct model_engine model = {.current = -1};
 
-/* ---- The end of a run --------------------------------------------------------------------- */
+/* ---- The end of a run ---- */
 
 static __attribute__((noreturn)) void leave_to_driver(void)
 {
@@ -48,7 +48,7 @@ static void fail_stuck(void)
     model_fail("nobody can go on (threads %s: w waits, p pauses, d is done)", states);
 }
 
-/* ---- Who can go on ------------------------------------------------------------------------ */
+/* ---- Who can go on ---- */
 
 static bool is_enabled(struct model_thread *thread)
 {
@@ -166,7 +166,7 @@ int model_self(void)
     return model.current;
 }
 
-/* ---- What happened ------------------------------------------------------------------------ */
+/* ---- What happened ---- */
 
 void model_note(uint64_t number)
 {
@@ -201,7 +201,7 @@ void model_outcome(unsigned count, const int *digits)
     model.outcome[count] = '\0';
 }
 
-/* ---- A run -------------------------------------------------------------------------------- */
+/* ---- A run ---- */
 
 static void thread_entry(void)
 {

@@ -19,7 +19,7 @@
 #define MODEL_STEPS_DEFAULT 10000
 #define MODEL_REPEATS_MAX 3 /* dfs: reads of one old store, by one thread */
 
-/* ---- Views (memory.c) --------------------------------------------------------------------- */
+/* ---- Views (memory.c) ---- */
 
 /* For each location the oldest store that may be read, and a vector clock: what happened before. */
 struct model_view {
@@ -53,7 +53,7 @@ struct model_location {
     struct model_store stores[MODEL_HISTORY]; /* by index modulo MODEL_HISTORY */
 };
 
-/* ---- Plain accesses (race.c) -------------------------------------------------------------- */
+/* ---- Plain accesses (race.c) ---- */
 
 struct model_plain_record {
     const volatile void *address;
@@ -82,7 +82,7 @@ uint32_t model_table_get(struct model_table *table, uintptr_t address, uint32_t 
 /* Later lookups of this address give a fresh number. */
 void model_table_drop(struct model_table *table, uintptr_t address);
 
-/* ---- Virtual threads (engine.c) ----------------------------------------------------------- */
+/* ---- Virtual threads (engine.c) ---- */
 
 enum model_state { MODEL_READY, MODEL_WAITING, MODEL_PAUSED, MODEL_DONE };
 
@@ -104,7 +104,7 @@ struct model_thread {
     uint8_t repeats[MODEL_LOCATIONS_MAX]; /* dfs: reads of the oldest visible store in a row */
 };
 
-/* ---- Search (choose.c) -------------------------------------------------------------------- */
+/* ---- Search (choose.c) ---- */
 
 enum model_strategy { MODEL_RANDOM, MODEL_PCT, MODEL_DFS };
 
@@ -126,7 +126,7 @@ bool model_search_advance(void);
 /* dfs: forgets all paths. */
 void model_search_restart(void);
 
-/* ---- One run (engine.c) ------------------------------------------------------------------- */
+/* ---- One run (engine.c) ---- */
 
 struct model_engine {
     struct model_thread threads[MODEL_THREADS_MAX];

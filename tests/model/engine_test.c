@@ -35,8 +35,7 @@ static void set_word(unsigned thread)
     roti_store(TE6, release, &word, 1);
 }
 
-/* ---- Waiting -----------------------------------------------------------------------------------
- */
+/* ---- Waiting ---- */
 
 static void wait_for_word(unsigned thread)
 {
@@ -75,8 +74,7 @@ MODEL_TEST(endless) = {.threads = {spin_without_pause},
                        .fails_within = 1,
                        .fails_with = "more than 500 steps"};
 
-/* ---- Bugs of plain code -------------------------------------------------------------------------
- */
+/* ---- Bugs of plain code ---- */
 
 static void use_after_free(unsigned thread)
 {
@@ -150,8 +148,7 @@ FAILS(plain_change, change_behind, "changed by plain code");
 FAILS(one_size, mix_sizes, "an atomic of 8 bytes is accessed as 1");
 MODEL_TEST(forgotten) = {.threads = {change_and_forget}, .setup = reset};
 
-/* ---- Freeing is a write of the whole block ------------------------------------------------------
- */
+/* ---- Freeing is a write of the whole block ---- */
 
 struct shared {
     _Atomic(int) looked_at;
@@ -211,8 +208,7 @@ SHARES(free_after_operation, look_and_give_up, "freed against an operation of th
 SHARES(free_after_read, read_and_give_up, "freed against a read by thread");
 SHARES(free_after_write, write_and_give_up, "freed against the write at");
 
-/* ---- Values, of each width and kind -------------------------------------------------------------
- */
+/* ---- Values, of each width and kind ---- */
 
 static _Atomic(int8_t) small;
 static _Atomic(bool) truth;
@@ -247,8 +243,7 @@ static void values_in_memory(void)
 
 MODEL_TEST(values) = {.threads = {use_values}, .setup = reset, .check = values_in_memory};
 
-/* ---- Threads and choices ------------------------------------------------------------------------
- */
+/* ---- Threads and choices ---- */
 
 static void take_number(unsigned thread)
 {

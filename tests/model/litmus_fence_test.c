@@ -4,8 +4,7 @@
  */
 #include "tests/model/litmus.h"
 
-/* ---- Message passing by fences -----------------------------------------------------------------
- */
+/* ---- Message passing by fences ---- */
 
 THREAD(send_relaxed)
 {
@@ -51,8 +50,7 @@ LITMUS(mp_release_to_fence, 2, "00 01 11", "10", send_release, receive_fence);
 LITMUS(mp_release_fence_only, 2, "00 01 10 11", "", send_fence, receive_relaxed);
 LITMUS(mp_acquire_fence_only, 2, "00 01 10 11", "", send_relaxed, receive_fence);
 
-/* ---- Store buffering by fences -----------------------------------------------------------------
- */
+/* ---- Store buffering by fences ---- */
 
 THREAD(sb_1_relaxed)
 {
@@ -92,8 +90,7 @@ LITMUS(sb_one_fence, 2, "00 01 10 11", "", sb_0_fence, sb_1_relaxed);
 LITMUS(sb_weak_fence, 2, "00 01 10 11", "", sb_0_fence, sb_1_fence_acq_rel);
 LITMUS(sb_fence_and_operations, 2, "01 10 11", "00", sb_0_seq_cst, sb_1_fence);
 
-/* ---- Reads on either side of a fence: what a thread has read, its fence publishes ---------------
- */
+/* ---- Reads on either side of a fence: what a thread has read, its fence publishes ---- */
 
 THREAD(write_x)
 {
@@ -192,8 +189,7 @@ LITMUS(sb_heavy_fence, 2, "01 10 11", "00", sb_0_heavy, sb_1_fence);
 LITMUS(sb_heavy_for_two, 4, "0101 0110 0111 1001 1010 1011 1101 1110 1111",
        "0000 0001 0010 0011 0100 1000 1100", sb_0_light, sb_1_heavy_for_two, sb_2_light);
 
-/* ---- Release sequences: C++20's, continued by read-modify-writes alone --------------------------
- */
+/* ---- Release sequences: C++20's, continued by read-modify-writes alone ---- */
 
 THREAD(add_relaxed)
 {
@@ -217,8 +213,7 @@ LITMUS(release_sequence_broken, 2, "00 01 11 20 21", "10", send_release, store_2
        receive_acquire);
 LITMUS(release_sequence_own, 2, "00 01 11 20 21", "10", send_release_then_2, receive_acquire);
 
-/* ---- Compare-and-swap ---------------------------------------------------------------------------
- */
+/* ---- Compare-and-swap ---- */
 
 /* One that fails is a load, and may return an old value. */
 THREAD(cas_fails)
@@ -252,8 +247,7 @@ LITMUS(cas_reads_old, 2, "00 01 10 11", "05 15", send_relaxed, cas_fails);
 LITMUS(cas_one_winner, 2, "01 10", "00 11", cas_once, cas_once_too);
 LITMUS(cas_weak_spurious, 2, "00 10", "01 11", cas_weak_once);
 
-/* ---- Plain data: races are failures -------------------------------------------------------------
- */
+/* ---- Plain data: races are failures ---- */
 
 static int plain; /* handed over by y */
 
@@ -332,8 +326,7 @@ MODEL_TEST(race_after_release) = {
 MODEL_TEST(race_fences) = {
     .threads = {write_plain_fence, read_plain_fence}, .setup = reset, .fails_within = 100};
 
-/* ---- Load buffering, where it matters: a slot is read, given up, and written again --------------
- */
+/* ---- Load buffering, where it matters: a slot is read, given up, and written again ---- */
 
 THREAD(give_up_release)
 {

@@ -4,8 +4,7 @@
  */
 #include "tests/model/litmus.h"
 
-/* ---- Message passing: x is the message, y the flag; 10 is a flag without its message -----------
- */
+/* ---- Message passing: x is the message, y the flag; 10 is a flag without its message ---- */
 
 THREAD(send_relaxed)
 {
@@ -72,8 +71,7 @@ THREAD(relay_x_relaxed)
 LITMUS(wrc, 3, "000 010 011 100 111", "110", write_x, relay_x, receive_relayed);
 LITMUS(wrc_relaxed, 3, "000 010 011 100 110 111", "", write_x, relay_x_relaxed, receive_relayed);
 
-/* ---- Store buffering: 00 is both loads before both stores --------------------------------------
- */
+/* ---- Store buffering: 00 is both loads before both stores ---- */
 
 THREAD(sb_0_relaxed)
 {
@@ -160,8 +158,7 @@ LITMUS(sb_seq_cst_stores, 2, "00 01 10 11", "", sb_0_seq_cst_store, sb_1_seq_cst
 LITMUS(sb_exchanges, 2, "00 01 10 11", "", sb_0_exchange, sb_1_exchange);
 LITMUS(sb_shared_word, 2, "01 10 11", "00", sb_0_shared_word, sb_1_shared_word);
 
-/* ---- Load buffering: C11 allows 11, and the explorer never shows it (a gap) --------------------
- */
+/* ---- Load buffering: C11 allows 11, and the explorer never shows it (a gap) ---- */
 
 THREAD(lb_0)
 {
@@ -177,8 +174,7 @@ THREAD(lb_1)
 
 LITMUS(lb_gap, 2, "00 01 10", "11", lb_0, lb_1);
 
-/* ---- Independent reads of independent writes: 1010 is two orders of the same two stores --------
- */
+/* ---- Independent reads of independent writes: 1010 is two orders of the same two stores ---- */
 
 THREAD(write_x_seq_cst)
 {
@@ -229,8 +225,7 @@ LITMUS(iriw_acquire, 4, "1010 1110 1011 1111 0000", "", write_x_release, write_y
 LITMUS(iriw_seq_cst, 4, "1110 1011 1111 0000", "1010", write_x_seq_cst, write_y_seq_cst,
        iriw_xy_seq_cst, iriw_yx_seq_cst);
 
-/* ---- Coherence: one location behaves, whatever the orders -------------------------------------
- */
+/* ---- Coherence: one location behaves, whatever the orders ---- */
 
 THREAD(write_x_twice)
 {

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-/* ---- Locations ---------------------------------------------------------------------------- */
+/* ---- Locations ---- */
 
 static uint64_t read_memory(const volatile void *address, unsigned size)
 {
@@ -124,7 +124,7 @@ void model_thread_memory_begin(struct model_thread *thread, unsigned index)
         memset(thread->repeats, 0, sizeof thread->repeats);
 }
 
-/* ---- Loads and stores --------------------------------------------------------------------- */
+/* ---- Loads and stores ---- */
 
 /* The oldest store that this thread may still read here. */
 static int oldest_visible(const struct model_thread *self, const struct model_location *location,

@@ -78,7 +78,7 @@
 #define MODEL_THREADS_MAX 8
 #define MODEL_HISTORY 32
 
-/* ---- Sites: one static record for each place in the source -------------------------------- */
+/* ---- Sites: one static record for each place in the source ---- */
 
 enum model_order {
     MODEL_ORDER_none = -1, /* a fence taken out */
@@ -128,7 +128,7 @@ struct model_site {
         &model_site_here;                                                                          \
     })
 
-/* ---- What the macros of atomic.h call ----------------------------------------------------- */
+/* ---- What the macros of atomic.h call ---- */
 
 uint64_t model_load(struct model_site *site, const volatile void *address, unsigned size);
 void model_store(struct model_site *site, volatile void *address, unsigned size, uint64_t value);
@@ -159,7 +159,7 @@ void model_keep(const volatile void *address, const char *file, int line);
 #define model_membarrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_MEMBARRIER, seq_cst, NULL))
 #define model_light_barrier(...) model_fence(MODEL_SITE(#__VA_ARGS__, MODEL_LIGHT, seq_cst, NULL))
 
-/* ---- For test programs -------------------------------------------------------------------- */
+/* ---- For test programs ---- */
 
 typedef void (*model_body_fn)(unsigned thread);
 typedef bool (*model_predicate_fn)(void *arg);
@@ -241,7 +241,7 @@ void model_outcome(unsigned count, const int *digits);
 #define MODEL_OUTCOME(...)                                                                         \
     model_outcome(sizeof((int[]){__VA_ARGS__}) / sizeof(int), (int[]){__VA_ARGS__})
 
-/* ---- For campaigns over mutants ----------------------------------------------------------- */
+/* ---- For campaigns over mutants ---- */
 
 /* Weakens all sites with this label, by its n-th variant; NULL: none. False: no such variant. */
 bool model_set_mutant(const char *label, unsigned variant);

@@ -77,8 +77,7 @@ static void waker(unsigned thread)
     }
 }
 
-/* ---- The same by membarrier --------------------------------------------------------------------
- */
+/* ---- The same by membarrier ---- */
 
 static void heavy_sleeper(unsigned thread)
 {
@@ -109,8 +108,7 @@ static void light_waker(unsigned thread)
     }
 }
 
-/* ---- Tests -------------------------------------------------------------------------------------
- */
+/* ---- Tests ---- */
 
 static void reset(void)
 {

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* ---- The table: open addressing, never more than a quarter full --------------------------- */
+/* ---- The table: open addressing, never more than a quarter full ---- */
 
 void model_table_clear(struct model_table *table)
 {
@@ -49,7 +49,7 @@ void model_table_drop(struct model_table *table, uintptr_t address)
         table->entries[slot].number = MODEL_TABLE_NONE;
 }
 
-/* ---- Races -------------------------------------------------------------------------------- */
+/* ---- Races ---- */
 
 void model_race_begin(void)
 {

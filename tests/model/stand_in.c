@@ -57,7 +57,7 @@ unsigned model_live_blocks(void)
     return block_count - freed_count;
 }
 
-/* ---- sched/base/alloc.h ------------------------------------------------------------------- */
+/* ---- sched/base/alloc.h ---- */
 
 static void *allocate(size_t alignment, size_t size, int fill)
 {
@@ -135,7 +135,7 @@ void roti_alloc_set_balance_hook(void (*changed)(ptrdiff_t change))
     balance_hook = changed;
 }
 
-/* ---- sched/base/thread.h and assert.h ----------------------------------------------------- */
+/* ---- sched/base/thread.h and assert.h ---- */
 
 struct roti_thread *roti_thread_self(void)
 {

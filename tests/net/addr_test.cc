@@ -56,7 +56,7 @@ std::string local_name(const rota_addr &addr)
     return bytes(addr).substr(kNameOffset);
 }
 
-/* ---- Internet addresses --------------------------------------------------------------------- */
+/* ---- Internet addresses ---- */
 
 TEST(Addr, IPv4)
 {
@@ -140,7 +140,7 @@ TEST(Addr, PortsFromNoneToTheLast)
         }
 }
 
-/* ---- Unix addresses ------------------------------------------------------------------------- */
+/* ---- Unix addresses ---- */
 
 TEST(Addr, S40UnixPathsAndAbstractNames)
 {
@@ -229,7 +229,7 @@ TEST(Addr, H70TheKernelAgrees)
     EXPECT_TRUE(rota_addr_equal(&addr, &bound));
 }
 
-/* ---- What is refused ------------------------------------------------------------------------ */
+/* ---- What is refused ---- */
 
 /* clang-format off */
 constexpr const char *bad_texts[] = {
@@ -306,7 +306,7 @@ TEST(Addr, ZeroedMemoryIsNoAddress)
     EXPECT_EQ(size, 77u);
 }
 
-/* ---- From the kernel's form ----------------------------------------------------------------- */
+/* ---- From the kernel's form ---- */
 
 TEST(Addr, FromSockaddrChecksFamilyAndSize)
 {
@@ -375,7 +375,7 @@ TEST(Addr, H70FromSockaddrKeepsUnixLengths)
     EXPECT_EQ(rota_addr_from_sockaddr(&addr, sockaddr, 111), -ENAMETOOLONG);
 }
 
-/* ---- Writing text --------------------------------------------------------------------------- */
+/* ---- Writing text ---- */
 
 TEST(Addr, FormatIsCanonicalAndRoundTrips)
 {
@@ -439,7 +439,7 @@ TEST(Addr, TheLongestTextFits)
     EXPECT_EQ(format(addr).size(), 5u + 3 * 108);
 }
 
-/* ---- Random input --------------------------------------------------------------------------- */
+/* ---- Random input ---- */
 
 /* Whatever was accepted has a text, and the text has the same address. */
 void expect_round_trip(const rota_addr &addr)

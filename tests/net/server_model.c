@@ -26,7 +26,7 @@ static struct roti_leftover *leftover;       /* thread 0's: left to the end of t
 static int results[3];                       /* each thread's own */
 static int listening;                        /* plain: 1 while the listeners are open */
 
-/* ---- What a server asks of its surroundings -------------------------------------------------- */
+/* ---- What a server asks of its surroundings ---- */
 
 struct rota_loop *rota_loop_ref(struct rota_loop *self)
 {
@@ -128,7 +128,7 @@ MODEL_ABSENT(void, roti_connections_cancel, struct rota_server *server)
 MODEL_ABSENT(int, rota_timeout_begin, struct rota_timeout *timeout, int64_t delay_ns)
 MODEL_ABSENT(int, rota_timeout_end, struct rota_timeout *timeout, int status)
 
-/* ---- Threads --------------------------------------------------------------------------------- */
+/* ---- Threads ---- */
 
 static bool is_spawned(void *arg)
 {
@@ -244,7 +244,7 @@ static void cancels_supervisor(unsigned thread)
     (void)roti_task_cancel_request(&stand_ins[0].task, NULL);
 }
 
-/* ---- The tests ------------------------------------------------------------------------------- */
+/* ---- The tests ---- */
 
 static void reset(void)
 {

@@ -18,7 +18,7 @@ static void drop(void)
     stream_done();
 }
 
-/* ---- Two readers: a byte each, or -EBUSY ----------------------------------------------------- */
+/* ---- Two readers: a byte each, or -EBUSY ---- */
 
 static void reads(unsigned thread)
 {
@@ -49,7 +49,7 @@ static void check_bytes(void)
 MODEL_TEST(stream_two_readers) = {
     .threads = {reads, reads}, .setup = open_with_input, .check = check_bytes};
 
-/* ---- Told of the end ------------------------------------------------------------------------- */
+/* ---- Told of the end ---- */
 
 static void aborts(unsigned thread)
 {
@@ -79,7 +79,7 @@ static void open_three(void)
 MODEL_TEST(stream_end_is_told) = {
     .threads = {looks, aborts, looks}, .setup = open_three, .check = stream_check_gone};
 
-/* ---- A reader that does not own the stream: the last owner goes meanwhile -------------------- */
+/* ---- A reader that does not own the stream: the last owner goes meanwhile ---- */
 
 static void reads_to_the_end(unsigned thread)
 {

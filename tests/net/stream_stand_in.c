@@ -34,7 +34,7 @@ static struct roti_spawn flusher; /* plain: from who starts it to thread 0 */
 static _Atomic(bool) spawned;
 static _Atomic(unsigned) done;
 
-/* ---- The socket ------------------------------------------------------------------------------ */
+/* ---- The socket ---- */
 
 int roti_io_open(struct roti_io **ret_io, int fd, struct rota_loop *at)
 {
@@ -155,7 +155,7 @@ MODEL_ABSENT(int, roti_socket_peer_addr, struct roti_io *io, struct rota_addr *r
 MODEL_ABSENT(int, rota_addr_from_sockaddr, struct rota_addr *ret_addr, const struct sockaddr *addr,
              socklen_t size)
 
-/* ---- Time, which does not pass --------------------------------------------------------------- */
+/* ---- Time, which does not pass ---- */
 
 int64_t rota_time_ns(void)
 {
@@ -179,7 +179,7 @@ int rota_timeout_end(struct rota_timeout *timeout, int status)
     return status;
 }
 
-/* ---- The flusher ----------------------------------------------------------------------------- */
+/* ---- The flusher ---- */
 
 int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
                     const struct roti_spawn *spawn, struct rota_task **ret_task)
@@ -221,7 +221,7 @@ void stream_done(void)
     (void)roti_fetch_add(TN14, relaxed, &done, 1U);
 }
 
-/* ---- Setup and check ------------------------------------------------------------------------- */
+/* ---- Setup and check ---- */
 
 static void on_closed(void *arg)
 {

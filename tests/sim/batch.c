@@ -33,8 +33,7 @@ struct outcome {
 
 static struct outcome *outcome;
 
-/* ---- One run ----------------------------------------------------------------------------------
- */
+/* ---- One run ---- */
 
 static __attribute__((noreturn)) void leave(bool passed)
 {
@@ -88,8 +87,7 @@ static void play(const struct sim_scenario *scenario, const struct sim_options *
                  WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "itself");
 }
 
-/* ---- Shrinking --------------------------------------------------------------------------------
- */
+/* ---- Shrinking ---- */
 
 /* The start of a reason, which says what kind of failure it is: figures in it may change. */
 static bool is_same_kind(const char *one, const char *two)
@@ -150,8 +148,7 @@ static void shrink(const struct sim_scenario *scenario, uint64_t seed)
            (unsigned long)seed, count_wild(&outcome->log), before);
 }
 
-/* ---- Many runs --------------------------------------------------------------------------------
- */
+/* ---- Many runs ---- */
 
 static bool is_repeatable(const struct sim_scenario *scenario, const struct sim_options *options,
                           uint64_t seed)

@@ -18,8 +18,7 @@ static struct sim_socket *listeners[64];
 static unsigned listener_count;
 static uint16_t next_port = FIRST_PORT;
 
-/* ---- Listeners --------------------------------------------------------------------------------
- */
+/* ---- Listeners ---- */
 
 /* Connections that nobody has accepted break. */
 void sim_socket_stop_listening(struct sim_socket *self)
@@ -37,8 +36,7 @@ void sim_socket_stop_listening(struct sim_socket *self)
     }
 }
 
-/* ---- Addresses and connections ----------------------------------------------------------------
- */
+/* ---- Addresses and connections ---- */
 
 static bool is_same_addr(const struct sim_socket *bound, const struct sockaddr *addr,
                          socklen_t size)
@@ -183,8 +181,7 @@ int roti_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *size)
     return accepted_fd;
 }
 
-/* ---- Options ----------------------------------------------------------------------------------
- */
+/* ---- Options ---- */
 
 int roti_sys_getsockopt(int fd, int level, int name, int *ret_value)
 {

@@ -16,8 +16,7 @@
 
 static struct sim_file *files[SIM_FD_MAX];
 
-/* ---- Numbers ----------------------------------------------------------------------------------
- */
+/* ---- Numbers ---- */
 
 void sim_kernel_enter(void)
 {
@@ -128,8 +127,7 @@ int roti_sys_open_null(void)
     return make(sizeof(struct sim_file), SIM_FILE_NULL);
 }
 
-/* ---- eventfd ----------------------------------------------------------------------------------
- */
+/* ---- eventfd ---- */
 
 ssize_t roti_sys_write(int fd, const void *data, size_t size)
 {
@@ -161,8 +159,7 @@ ssize_t roti_sys_read(int fd, void *buffer, size_t size)
     return sizeof(uint64_t);
 }
 
-/* ---- epoll ------------------------------------------------------------------------------------
- */
+/* ---- epoll ---- */
 
 static uint32_t events_of(const struct sim_file *file)
 {
@@ -308,8 +305,7 @@ int roti_sys_poll(int fd, short events)
     return (int)(events_of(file) & ((uint32_t)events | POLLERR | POLLHUP));
 }
 
-/* ---- What is not simulated --------------------------------------------------------------------
- */
+/* ---- What is not simulated ---- */
 
 int roti_sys_stat(const char *path, struct stat *ret_stat)
 {

@@ -92,8 +92,7 @@ static struct {
 
 static int act(struct worker *self, unsigned depth);
 
-/* ---- Tasks ------------------------------------------------------------------------------------
- */
+/* ---- Tasks ---- */
 
 static unsigned index_of(const struct worker *worker)
 {
@@ -173,8 +172,7 @@ static int await_somebody(const struct worker *self)
     return worker->task != NULL ? await(worker, shielded) : 0;
 }
 
-/* ---- Futures ----------------------------------------------------------------------------------
- */
+/* ---- Futures ---- */
 
 static void complete(struct promise *promise, enum outcome outcome)
 {
@@ -250,8 +248,7 @@ static int use_future(void)
     }
 }
 
-/* ---- Callbacks and timers ---------------------------------------------------------------------
- */
+/* ---- Callbacks and timers ---- */
 
 static int run_post(void *arg)
 {
@@ -312,8 +309,7 @@ static void unpost_one(void)
     post->asked = false;
 }
 
-/* ---- Streams ----------------------------------------------------------------------------------
- */
+/* ---- Streams ---- */
 
 static char byte_at(size_t offset)
 {
@@ -395,8 +391,7 @@ static int use_stream(void)
     return n == -ECANCELED ? -ECANCELED : 0;
 }
 
-/* ---- Programs ---------------------------------------------------------------------------------
- */
+/* ---- Programs ---- */
 
 static int use_context(struct worker *self)
 {

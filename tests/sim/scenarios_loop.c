@@ -15,8 +15,7 @@
 #define POSTERS_MAX 3
 #define POSTS_MAX 40
 
-/* ---- Posts: each runs once, in the order of its thread -----------------------------------------
- */
+/* ---- Posts: each runs once, in the order of its thread ---- */
 
 struct poster {
     struct rota_loop *loop;
@@ -84,8 +83,7 @@ static void run_posts(void)
 
 const struct sim_scenario scenario_posts = {"posts", run_posts, STEPS_MAX};
 
-/* ---- Timers: each fires once and not early, or was prevented -----------------------------------
- */
+/* ---- Timers: each fires once and not early, or was prevented ---- */
 
 struct alarm {
     struct rota_handle handle;

@@ -12,8 +12,7 @@
 
 #define STEPS_MAX 2000000
 
-/* ---- A tree of tasks that yield, sleep, spawn, await and cancel -------------------------------
- */
+/* ---- A tree of tasks that yield, sleep, spawn, await and cancel ---- */
 
 static unsigned spawned;
 static unsigned released;
@@ -99,8 +98,7 @@ static void run_tree(void)
 
 const struct sim_scenario scenario_tree = {"tree", run_tree, STEPS_MAX};
 
-/* ---- Tasks that keep their loop until another has run elsewhere -------------------------------
- */
+/* ---- Tasks that keep their loop until another has run elsewhere ---- */
 
 static unsigned keepers; /* loops that are kept at the moment */
 static unsigned loop_count;
@@ -155,8 +153,7 @@ static void run_hold(void)
 
 const struct sim_scenario scenario_hold = {"hold", run_hold, STEPS_MAX};
 
-/* ---- Tasks that are woken together, of which the first keeps the loop -------------------------
- */
+/* ---- Tasks that are woken together, of which the first keeps the loop ---- */
 
 static int64_t wake_ns;
 static unsigned expected;
@@ -200,8 +197,7 @@ static void run_together(void)
 
 const struct sim_scenario scenario_together = {"together", run_together, STEPS_MAX};
 
-/* ---- Cancelling what would wait for ever ------------------------------------------------------
- */
+/* ---- Cancelling what would wait for ever ---- */
 
 static struct rota_future *never;
 
@@ -261,8 +257,7 @@ static void run_cancel(void)
 
 const struct sim_scenario scenario_cancel = {"cancel", run_cancel, STEPS_MAX};
 
-/* ---- Futures with several readers -------------------------------------------------------------
- */
+/* ---- Futures with several readers ---- */
 
 static struct rota_future *answers[4];
 

@@ -59,8 +59,7 @@ static struct {
     bool tracing;
 } sim;
 
-/* ---- Events of the outside --------------------------------------------------------------------
- */
+/* ---- Events of the outside ---- */
 
 static bool event_before(const struct event *one, const struct event *two)
 {
@@ -109,8 +108,7 @@ static void run_due_events(void)
     }
 }
 
-/* ---- Who can go on ----------------------------------------------------------------------------
- */
+/* ---- Who can go on ---- */
 
 static bool is_waiting_in_vain(const struct sim_thread *thread)
 {
@@ -182,8 +180,7 @@ static struct sim_thread *choose(void)
     return ready[sim_choose(SIM_THREAD, count)];
 }
 
-/* ---- Switching --------------------------------------------------------------------------------
- */
+/* ---- Switching ---- */
 
 static void charge(void)
 {
@@ -267,8 +264,7 @@ int64_t sim_now(void)
     return sim.now_ns;
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------
- */
+/* ---- Threads ---- */
 
 static struct roti_fiber_exit thread_entry(void *arg, void *transfer)
 {
@@ -322,8 +318,7 @@ unsigned sim_thread_index(const struct sim_thread *thread)
     return (unsigned)(thread - sim.threads);
 }
 
-/* ---- A run ------------------------------------------------------------------------------------
- */
+/* ---- A run ---- */
 
 static bool may_allocate(size_t size)
 {

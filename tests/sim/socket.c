@@ -27,8 +27,7 @@ struct segment {
     char bytes[];
 };
 
-/* ---- Life -------------------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 struct sim_socket *sim_socket_of(int fd)
 {
@@ -94,8 +93,7 @@ int roti_sys_socketpair(int ret_fds[2])
     return ret_fds[0] < 0 || ret_fds[1] < 0 ? -EMFILE : 0;
 }
 
-/* ---- What it says of itself -------------------------------------------------------------------
- */
+/* ---- What it says of itself ---- */
 
 static size_t room_at(const struct sim_socket *to)
 {
@@ -133,8 +131,7 @@ void sim_socket_tell(struct sim_socket *self)
         sim_file_event(&self->file, sim_socket_events(&self->file));
 }
 
-/* ---- The network ------------------------------------------------------------------------------
- */
+/* ---- The network ---- */
 
 int64_t sim_socket_delay_ns(const struct sim_socket *to)
 {
@@ -196,8 +193,7 @@ static void dispatch(struct sim_socket *to, const void *data, size_t size, bool 
         sim_at(at_ns, arrive, segment, 0);
 }
 
-/* ---- Bytes ------------------------------------------------------------------------------------
- */
+/* ---- Bytes ---- */
 
 int sim_socket_take_error(struct sim_socket *self)
 {
@@ -305,8 +301,7 @@ ssize_t sim_socket_read(struct sim_file *file, void *buffer, size_t size)
     return receive((struct sim_socket *)file, buffer, size, false);
 }
 
-/* ---- Ends -------------------------------------------------------------------------------------
- */
+/* ---- Ends ---- */
 
 static void send_end(struct sim_socket *self)
 {

@@ -20,8 +20,7 @@
 #define KEYS_MAX 4
 #define NS_PER_S INT64_C(1000000000)
 
-/* ---- The thread object ------------------------------------------------------------------------
- */
+/* ---- The thread object ---- */
 
 static struct roti_thread outside; /* of the driver, before and after a run */
 
@@ -45,8 +44,7 @@ int roti_thread_stack(char **ret_low, size_t *ret_size)
     return 0;
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------
- */
+/* ---- Threads ---- */
 
 int sim_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attributes,
                        void *(*fn)(void *arg), void *arg);
@@ -141,8 +139,7 @@ void sim_thread_keys_end(struct sim_thread *thread)
             destructors[key](thread->specific[key]);
 }
 
-/* ---- The clock, the futex, membarrier ---------------------------------------------------------
- */
+/* ---- The clock, the futex, membarrier ---- */
 
 int sim_clock_gettime(clockid_t clock, struct timespec *ret_time)
 {

@@ -69,8 +69,7 @@ extern const struct bench bench_timer_benches[];
 extern const struct bench bench_loop_benches[];
 extern const struct bench bench_context_benches[];
 
-/* ---- For benches ------------------------------------------------------------------------------
- */
+/* ---- For benches ---- */
 
 /* Keeps the compiler from leaving out what computes `value`. */
 #define BENCH_USE(value) __asm__ volatile("" : : "g"(value) : "memory")

@@ -63,8 +63,7 @@ static int in_context(const struct bench_run *run, uint64_t var_count,
     return r;
 }
 
-/* ---- Get --------------------------------------------------------------------------------------
- */
+/* ---- Get ---- */
 
 static int get_body(const struct setting *setting)
 {
@@ -104,8 +103,7 @@ static int plain_get(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- Set --------------------------------------------------------------------------------------
- */
+/* ---- Set ---- */
 
 /* Variables in pseudo-random order, values that differ from the ones before. */
 static int set_body(const struct setting *setting)
@@ -189,8 +187,7 @@ static int plain_set_many(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- Copy -------------------------------------------------------------------------------------
- */
+/* ---- Copy ---- */
 
 static int copy_body(const struct setting *setting)
 {
@@ -239,8 +236,7 @@ static int plain_copy_many(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- The table --------------------------------------------------------------------------------
- */
+/* ---- The table ---- */
 
 const struct bench bench_context_benches[] = {
     {"ctx.get", "ns", "one get, 10 variables", "<= 3 ns", "a load from an array", rota_get,

@@ -20,8 +20,7 @@ struct turning {
     double value;
 };
 
-/* ---- loop.turn, loop.callback ------------------------------------------------------------------
- */
+/* ---- loop.turn, loop.callback ---- */
 
 /* Schedules itself for the next turn; if asked, having polled as a loop does that has nothing else.
  */
@@ -98,8 +97,7 @@ static int plain_callbacks(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- loop.poll --------------------------------------------------------------------------------
- */
+/* ---- loop.poll ---- */
 
 static int poll_main(void *arg)
 {
@@ -138,8 +136,7 @@ static int plain_turns(const struct bench_run *run, double *ret_value)
     return r;
 }
 
-/* ---- aio.running_loop -------------------------------------------------------------------------
- */
+/* ---- aio.running_loop ---- */
 
 static int running_main(void *arg)
 {
@@ -181,8 +178,7 @@ static int plain_running(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- The table --------------------------------------------------------------------------------
- */
+/* ---- The table ---- */
 
 const struct bench bench_loop_benches[] = {
     {"loop.turn", "ns", "a turn of one callback that polls once; an empty turn is less",

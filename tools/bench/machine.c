@@ -68,8 +68,7 @@ uint64_t bench_proc_bytes(const char *path, const char *key)
     return kilobytes * 1024;
 }
 
-/* ---- What else runs ---------------------------------------------------------------------------
- */
+/* ---- What else runs ---- */
 
 static double seconds(struct timeval time)
 {

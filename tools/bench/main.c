@@ -44,8 +44,7 @@ static const char usage_text[] =
     "  --n N             operations in a run\n"
     "  --side rota|baseline   only one side; for profilers\n";
 
-/* ---- Options ----------------------------------------------------------------------------------
- */
+/* ---- Options ---- */
 
 /* A whole number from 1 to `max`. */
 static int parse_number(const char *text, uint64_t max, uint64_t *ret_number)
@@ -122,8 +121,7 @@ static int parse(int argc, char **argv, struct command *ret_command)
     return ret_command->list || optind < argc ? 0 : -EINVAL;
 }
 
-/* ---- Benches ----------------------------------------------------------------------------------
- */
+/* ---- Benches ---- */
 
 static void list(void)
 {

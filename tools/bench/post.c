@@ -18,8 +18,7 @@
 #define BEFORE_BURST_NS (20 * ROTA_MS)
 #define HOT_BATCH 64 /* round trips between two looks at the clock */
 
-/* ---- Posts one way ----------------------------------------------------------------------------
- */
+/* ---- Posts one way ---- */
 
 struct posting {
     const struct bench_run *run;
@@ -181,8 +180,7 @@ static int plain_burst(const struct bench_run *run, double *ret_value)
     return r;
 }
 
-/* ---- There and back ---------------------------------------------------------------------------
- */
+/* ---- There and back ---- */
 
 struct trips {
     const struct bench_run *run;
@@ -373,8 +371,7 @@ static int plain_roundtrip_hot(const struct bench_run *run, double *ret_value)
     return r;
 }
 
-/* ---- The table --------------------------------------------------------------------------------
- */
+/* ---- The table ---- */
 
 const struct bench bench_post_benches[] = {
     {"post.throughput", "ns", "one callback from another thread; processor time of both threads",

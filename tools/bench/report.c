@@ -60,8 +60,7 @@ static double note_median(const struct run_side *side, unsigned index)
     return summarise(values, side->count).median;
 }
 
-/* ---- Text -------------------------------------------------------------------------------------
- */
+/* ---- Text ---- */
 
 static void print_side(const struct run_side *side, const char *unit)
 {
@@ -100,8 +99,7 @@ void report_text(const struct run_result *result)
     (void)fflush(stdout);
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* ---- JSON ---- */
 
 /* Names and units are ours: they hold nothing that JSON would have to escape. */
 static void json_number(const char *key, bool known, double value)

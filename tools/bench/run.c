@@ -45,8 +45,7 @@ double bench_median(double *values, size_t count)
     return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-/* ---- One run ----------------------------------------------------------------------------------
- */
+/* ---- One run ---- */
 
 /* What a child process sends back. */
 struct answer {
@@ -112,8 +111,7 @@ static int run_peer(const struct run_result *result, struct run_side *side)
     return 0;
 }
 
-/* ---- Rounds -----------------------------------------------------------------------------------
- */
+/* ---- Rounds ---- */
 
 static int run_round(struct run_result *result, const struct run_opts *opts)
 {

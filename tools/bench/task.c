@@ -17,8 +17,7 @@
 #define PLAIN_STACK_SIZE 16384
 #define TASK_PAIR 2
 
-/* ---- task.switch ------------------------------------------------------------------------------
- */
+/* ---- task.switch ---- */
 
 struct fiber_pair {
     struct roti_fiber thread;
@@ -82,8 +81,7 @@ static int plain_switch(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- task.yield, aio.sleep0 -------------------------------------------------------------------
- */
+/* ---- task.yield, aio.sleep0 ---- */
 
 struct yielding {
     const struct bench_run *run;
@@ -171,8 +169,7 @@ static int plain_yields(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- task.roundtrip ---------------------------------------------------------------------------
- */
+/* ---- task.roundtrip ---- */
 
 /* One message at a time each way: the receiver puts up a future, the sender completes it. */
 struct mailboxes {
@@ -265,8 +262,7 @@ static int plain_roundtrips(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- The table --------------------------------------------------------------------------------
- */
+/* ---- The table ---- */
 
 const struct bench bench_task_benches[] = {
     {"task.switch", "ns", "one raw switch between two fibers", "<= 3 ns", "the same switch by hand",

@@ -38,8 +38,7 @@ static int need_memory(uint64_t size)
     return bench_proc_bytes("/proc/meminfo", "MemAvailable") / 4 * 3 > size ? 0 : -EOPNOTSUPP;
 }
 
-/* ---- Tasks that wait --------------------------------------------------------------------------
- */
+/* ---- Tasks that wait ---- */
 
 struct parking {
     const struct bench_run *run;
@@ -118,8 +117,7 @@ static int plain_parked(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- task.create_cold -------------------------------------------------------------------------
- */
+/* ---- task.create_cold ---- */
 
 static int noop_body(void *arg)
 {
@@ -168,8 +166,7 @@ static int plain_cold(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- task.idle --------------------------------------------------------------------------------
- */
+/* ---- task.idle ---- */
 
 /* What all loops have counted so far. */
 static struct rota_counters counters_of_all(void)
@@ -235,8 +232,7 @@ static int plain_idle(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- The table --------------------------------------------------------------------------------
- */
+/* ---- The table ---- */
 
 const struct bench bench_memory_benches[] = {
     {"task.parked", "bytes", "resident memory of one of 10^6 tasks that wait for a future",

@@ -26,8 +26,7 @@ static void plain_back(void *arg)
         BENCH_USE(plain_fiber_switch(&plain_task, &plain_main, arg));
 }
 
-/* ---- task.spawn_join --------------------------------------------------------------------------
- */
+/* ---- task.spawn_join ---- */
 
 struct spawning {
     const struct bench_run *run;
@@ -105,8 +104,7 @@ static int plain_spawn_joins(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- task.spawn_batch -------------------------------------------------------------------------
- */
+/* ---- task.spawn_batch ---- */
 
 static int spawn_batch(const struct bench_run *run, struct rota_task **tasks)
 {
@@ -174,8 +172,7 @@ static int plain_spawn_batch(const struct bench_run *run, double *ret_value)
     return 0;
 }
 
-/* ---- The table --------------------------------------------------------------------------------
- */
+/* ---- The table ---- */
 
 const struct bench bench_spawn_benches[] = {
     {"task.spawn_join", "ns", "one task that does nothing, spawned and awaited", "<= 40 ns",

@@ -47,8 +47,7 @@ static int nothing(void *arg)
     return 0;
 }
 
-/* ---- Created and cancelled --------------------------------------------------------------------
- */
+/* ---- Created and cancelled ---- */
 
 static int create_all(const struct timing *timing)
 {
@@ -174,8 +173,7 @@ static int plain_create_cancel_random(const struct bench_run *run, double *ret_v
     return plain_cancels(run, CANCEL_RANGE_NS, true, ret_value);
 }
 
-/* ---- Created and fired ------------------------------------------------------------------------
- */
+/* ---- Created and fired ---- */
 
 static int fire_one(void *arg)
 {
@@ -257,8 +255,7 @@ static int plain_fire(const struct bench_run *run, double *ret_value)
     return r;
 }
 
-/* ---- The table --------------------------------------------------------------------------------
- */
+/* ---- The table ---- */
 
 const struct bench bench_timer_benches[] = {
     {"timer.create_cancel", "ns",

@@ -26,8 +26,7 @@
 
 ROTA_BEGIN_DECLS
 
-/* ---- Variables --------------------------------------------------------------------------------
- */
+/* ---- Variables ---- */
 
 /* Adds or drops one reference on a value. Runs on any thread; must neither fail nor suspend. */
 typedef void (*rota_context_value_fn)(void *value);
@@ -165,8 +164,7 @@ ROTA_API int rota_context_var_reset(struct rota_context_var *var, struct rota_co
  */
 ROTA_API void rota_context_token_discard(struct rota_context_token *token);
 
-/* ---- Contexts ---------------------------------------------------------------------------------
- */
+/* ---- Contexts ---- */
 
 /*
  * Creates an empty context.

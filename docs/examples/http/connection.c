@@ -27,8 +27,7 @@ static const char *reason_of(int status)
     }
 }
 
-/* ---- Answers -----------------------------------------------------------------------------------
- */
+/* ---- Answers ---- */
 
 /* Resets the connection: a close would go on trying to send what the kernel holds for the peer. */
 static void drop_peer(struct rota_stream *stream)
@@ -178,8 +177,7 @@ static const http_parser_settings callbacks = {
     .on_message_complete = on_message_complete,
 };
 
-/* ---- Requests ----------------------------------------------------------------------------------
- */
+/* ---- Requests ---- */
 
 /* Which status a parser that gave up deserves. */
 static int failure_of(const struct connection *connection)

@@ -28,8 +28,7 @@ static int answer_text(struct connection *connection, int status, const char *te
     return answer(connection, status, "text/plain", text, strlen(text));
 }
 
-/* ---- Files -------------------------------------------------------------------------------------
- */
+/* ---- Files ---- */
 
 static const char *type_of(const char *path)
 {
@@ -92,8 +91,7 @@ static int route_static(struct connection *connection, const char *path)
     return r;
 }
 
-/* ---- Burning CPU -------------------------------------------------------------------------------
- */
+/* ---- Burning CPU ---- */
 
 static void burn(int64_t time_ns)
 {
@@ -137,8 +135,7 @@ static int route_burn(struct connection *connection, const char *query)
     return r < 0 ? r : answer_text(connection, HTTP_STATUS_ACCEPTED, "burning\n");
 }
 
-/* ---- Figures -----------------------------------------------------------------------------------
- */
+/* ---- Figures ---- */
 
 static int route_stats(struct connection *connection)
 {

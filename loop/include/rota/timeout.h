@@ -21,8 +21,7 @@
 
 ROTA_BEGIN_DECLS
 
-/* ---- Sleeping ----------------------------------------------------------------------------------
- */
+/* ---- Sleeping ---- */
 
 /*
  * Suspend the current task for `delay_ns`, never less. Zero and less: exactly rota_yield(), without
@@ -46,8 +45,7 @@ ROTA_API ROTA_SUSPENDS int rota_sleep(int64_t delay_ns);
  */
 ROTA_API ROTA_SUSPENDS int rota_sleep_until(int64_t when_ns);
 
-/* ---- Scopes ------------------------------------------------------------------------------------
- */
+/* ---- Scopes ---- */
 
 /* Where a scope is in its life. */
 enum rota_timeout_state {

@@ -86,8 +86,7 @@ ROTA_API struct rota_server *rota_server_ref(struct rota_server *server);
  */
 ROTA_API void rota_server_unref(struct rota_server *server);
 
-/* ---- Serving ----------------------------------------------------------------------------------
- */
+/* ---- Serving ---- */
 
 /*
  * Listen and accept, where the options have deferred that. Starting again does nothing.
@@ -167,8 +166,7 @@ ROTA_API void rota_server_abort_clients(struct rota_server *server);
  */
 ROTA_API ROTA_SUSPENDS int rota_server_wait_closed(struct rota_server *server);
 
-/* ---- Questions --------------------------------------------------------------------------------
- */
+/* ---- Questions ---- */
 
 /*
  * The listening descriptors.

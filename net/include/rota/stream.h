@@ -39,8 +39,7 @@ struct rota_stream_opts {
     bool delay;               /* TCP: leave Nagle's algorithm on */
 };
 
-/* ---- Life -------------------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 /*
  * Connect to `addr`. TCP connections send small writes at once (TCP_NODELAY).
@@ -134,8 +133,7 @@ ROTA_API ROTA_SUSPENDS int rota_stream_wait_closed(struct rota_stream *stream);
  */
 ROTA_API bool rota_stream_is_closing(const struct rota_stream *stream);
 
-/* ---- Reading ----------------------------------------------------------------------------------
- */
+/* ---- Reading ---- */
 
 /*
  * Receive 1 to `size` bytes, as soon as there are any: from the stream's buffer first, else
@@ -244,8 +242,7 @@ ROTA_API bool rota_stream_at_eof(struct rota_stream *stream);
  */
 ROTA_API int rota_stream_set_read_limit(struct rota_stream *stream, size_t limit);
 
-/* ---- Writing ----------------------------------------------------------------------------------
- */
+/* ---- Writing ---- */
 
 /*
  * Send `size` bytes: all are accepted, what the kernel does not take at once is copied. If more
@@ -309,8 +306,7 @@ ROTA_API int rota_stream_write_eof(struct rota_stream *stream);
  */
 ROTA_API int rota_stream_set_limits(struct rota_stream *stream, size_t high, size_t low);
 
-/* ---- Questions --------------------------------------------------------------------------------
- */
+/* ---- Questions ---- */
 
 /*
  * How many bytes were written and not yet taken by the kernel.

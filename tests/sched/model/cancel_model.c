@@ -102,7 +102,7 @@ static int await_child(unsigned index, unsigned child)
     return r;
 }
 
-/* ---- Bodies --------------------------------------------------------------------------------- */
+/* ---- Bodies ---- */
 
 /* The head of the chain does not end, so that its word can be looked at. */
 static void head(unsigned thread)
@@ -202,7 +202,7 @@ static void observer(unsigned thread)
     MODEL_ASSERT(reason == 1);
 }
 
-/* ---- Before and after a run ----------------------------------------------------------------- */
+/* ---- Before and after a run ---- */
 
 static void reset(unsigned task_count)
 {
@@ -296,7 +296,7 @@ static void check_shielded(void)
     MODEL_ASSERT(stand_ins[0].delivered + roti_word_undelivered(word) == 1);
 }
 
-/* ---- Tests ---------------------------------------------------------------------------------- */
+/* ---- Tests ---- */
 
 MODEL_TEST(cancel_only) = {
     .threads = {head, leaf, canceller}, .setup = reset_two, .check = check_all_end};

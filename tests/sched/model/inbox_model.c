@@ -122,7 +122,7 @@ static void check(void)
     MODEL_ASSERT(roti_inbox_empty(&inbox.posts) && roti_inbox_empty(&inbox.tasks));
 }
 
-/* ---- Posters to both lists ------------------------------------------------------------------ */
+/* ---- Posters to both lists ---- */
 
 static void poster(unsigned thread)
 {
@@ -158,7 +158,7 @@ MODEL_TEST(inbox) = {
 MODEL_TEST(inbox_short) = {
     .threads = {owner, single_poster, single_poster}, .setup = reset_two, .check = check};
 
-/* ---- A thief takes tasks that the owner was woken for --------------------------------------- */
+/* ---- A thief takes tasks that the owner was woken for ---- */
 
 static void thief(unsigned thread)
 {
@@ -199,7 +199,7 @@ static void check_robbed(void)
 MODEL_TEST(inbox_robbed) = {
     .threads = {robbed_owner, thief, task_poster}, .setup = reset_two, .check = check_robbed};
 
-/* ---- A close among posts: each is delivered once, or refused -------------------------------- */
+/* ---- A close among posts: each is delivered once, or refused ---- */
 
 static void closing_owner(unsigned thread)
 {
@@ -232,7 +232,7 @@ static void check_closed(void)
 MODEL_TEST(inbox_close) = {
     .threads = {closing_owner, late_poster, late_poster}, .setup = reset, .check = check_closed};
 
-/* ---- What was done before a notification alone, without any list ---------------------------- */
+/* ---- What was done before a notification alone, without any list ---- */
 
 static _Atomic(bool) flag; /* what the owner is told to look at: a phase of the pool */
 

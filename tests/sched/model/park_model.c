@@ -41,7 +41,7 @@ static unsigned job_count;
 static int last_words;           /* plain: written before the stop, read after it */
 static unsigned spins[LOOP_MAX]; /* own: parks without a sleep or a task between */
 
-/* ---- Stand-ins for the driver --------------------------------------------------------------- */
+/* ---- Stand-ins for the driver ---- */
 
 static unsigned index_of(void *loop)
 {
@@ -111,7 +111,7 @@ static const struct roti_driver driver = {
     .run = driver_run,
 };
 
-/* ---- Stand-ins for tasks, contexts and the pool --------------------------------------------- */
+/* ---- Stand-ins for tasks, contexts and the pool ---- */
 
 void roti_task_step(struct roti_worker *worker, struct rota_task *task)
 {
@@ -162,7 +162,7 @@ void roti_pool_supervise(struct roti_pool *supervised)
     (void)supervised;
 }
 
-/* ---- Tasks ---------------------------------------------------------------------------------- */
+/* ---- Tasks ---- */
 
 static void stop_pool(void)
 {
@@ -203,7 +203,7 @@ static void hold(struct roti_worker *worker)
     model_wait_until(all_ran, NULL);
 }
 
-/* ---- Loops ---------------------------------------------------------------------------------- */
+/* ---- Loops ---- */
 
 static void loop_main(unsigned thread)
 {
@@ -267,7 +267,7 @@ static void check(void)
     MODEL_ASSERT(roti_load(TK14, relaxed, &pool.idle.counts) == 0);
 }
 
-/* ---- A loop pushes one task, and is blocked: another must take it --------------------------- */
+/* ---- A loop pushes one task, and is blocked: another must take it ---- */
 
 static void push_one_and_hold(struct roti_worker *worker)
 {
@@ -283,7 +283,7 @@ static void setup_one(void)
 
 MODEL_TEST(park_one) = {.threads = {loop_main, loop_main}, .setup = setup_one, .check = check};
 
-/* ---- The same with three loops; the second task blocks the loop that takes it --------------- */
+/* ---- The same with three loops; the second task blocks the loop that takes it ---- */
 
 static void push_more_and_hold(struct roti_worker *worker)
 {
@@ -307,7 +307,7 @@ static void setup_two(void)
 MODEL_TEST(park_two) = {
     .threads = {loop_main, loop_main, loop_main}, .setup = setup_two, .check = check};
 
-/* ---- More than the ring holds, and one of them blocks --------------------------------------- */
+/* ---- More than the ring holds, and one of them blocks ---- */
 
 static void push_many(struct roti_worker *worker)
 {
@@ -326,7 +326,7 @@ static void setup_many(void)
 
 MODEL_TEST(park_many) = {.threads = {loop_main, loop_main}, .setup = setup_many, .check = check};
 
-/* ---- A thread without a loop hands tasks over ----------------------------------------------- */
+/* ---- A thread without a loop hands tasks over ---- */
 
 static void setup_foreign(void)
 {
@@ -360,7 +360,7 @@ MODEL_TEST(park_foreign_blocks) = {.threads = {loop_main, loop_main, outsider_bl
                                    .setup = setup_foreign_blocks,
                                    .check = check};
 
-/* ---- A pinned task goes to its own loop, which sleeps --------------------------------------- */
+/* ---- A pinned task goes to its own loop, which sleeps ---- */
 
 static void push_pinned(struct roti_worker *worker)
 {
@@ -379,7 +379,7 @@ static void setup_pinned(void)
 MODEL_TEST(park_pinned) = {
     .threads = {loop_main, loop_main}, .setup = setup_pinned, .check = check};
 
-/* ---- What a poller takes ------------------------------------------------------------------- */
+/* ---- What a poller takes ---- */
 
 /* So many tasks become ready at loop 0's poller, all at once. */
 static void arrive(unsigned count)

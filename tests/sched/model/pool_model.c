@@ -26,7 +26,7 @@ static _Atomic(bool) cancelled;       /* and was told to end */
 static int ends[MODEL_THREADS_MAX];   /* plain: what each thread's tasks did last */
 static bool alive[MODEL_THREADS_MAX]; /* plain: an admitted task has not ended */
 
-/* ---- Stand-ins ------------------------------------------------------------------------------ */
+/* ---- Stand-ins ---- */
 
 static int64_t driver_now(void *loop)
 {
@@ -76,7 +76,7 @@ NEVER(int roti_fork_watch(struct roti_pool *watched))
 NEVER(void roti_fork_unwatch(struct roti_pool *watched))
 /* clang-format on */
 
-/* ---- Tasks ---------------------------------------------------------------------------------- */
+/* ---- Tasks ---- */
 
 static bool admit(unsigned thread, struct roti_worker *worker)
 {

@@ -24,7 +24,7 @@ static bool spawn_fails; /* the run has no task */
 static int queues;       /* plain: read by who is inside, written by who frees them */
 static bool started;     /* own: the task has run */
 
-/* ---- Stand-ins ------------------------------------------------------------------------------ */
+/* ---- Stand-ins ---- */
 
 static int64_t driver_now(void *loop)
 {
@@ -108,7 +108,7 @@ NEVER(void roti_task_report(const char *text, struct rota_task *reported, int st
 NEVER(void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size))
 /* clang-format on */
 
-/* ---- Threads -------------------------------------------------------------------------------- */
+/* ---- Threads ---- */
 
 static bool is_woken(void *arg)
 {
@@ -144,7 +144,7 @@ static void wakes(unsigned thread)
     roti_pool_foreign_leave(&pool);
 }
 
-/* ---- Before and after a run ----------------------------------------------------------------- */
+/* ---- Before and after a run ---- */
 
 static void reset(void)
 {

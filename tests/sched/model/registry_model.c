@@ -24,7 +24,7 @@ static struct rota_task *first; /* a task alive at the start */
 static uint64_t first_generation;
 static unsigned seen[MODEL_THREADS_MAX];
 
-/* ---- Stand-ins ------------------------------------------------------------------------------ */
+/* ---- Stand-ins ---- */
 
 /* In the place of the kernel's, by a definition on the command line. */
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
@@ -51,7 +51,7 @@ bool rota_task_done(const struct rota_task *task)
     return roti_word_state(roti_load(TG1, relaxed, &task->word)) == ROTI_DONE;
 }
 
-/* ---- Lives ---------------------------------------------------------------------------------- */
+/* ---- Lives ---- */
 
 /* A new task whose slot says which life it is. */
 static struct rota_task *spawn(int life, uint32_t refs)
@@ -106,7 +106,7 @@ static void check(void)
 MODEL_SURVIVES("SL3:0", "killed by model_slots; here the chunks stand where they stood last run");
 MODEL_SURVIVES("SL4:0", "killed by model_slots; here the chunks stand where they stood last run");
 
-/* ---- A stale reference, and the slot's next life -------------------------------------------- */
+/* ---- A stale reference, and the slot's next life ---- */
 
 static void end_and_spawn(unsigned thread)
 {
@@ -133,7 +133,7 @@ MODEL_TEST(registry_stale) = {
 MODEL_TEST(registry_stale_twice) = {
     .threads = {end_and_spawn, stale_holder, stale_holder}, .setup = reset, .check = check};
 
-/* ---- A canceller that followed a stale pointer looks at the list of a later life ------------ */
+/* ---- A canceller that followed a stale pointer looks at the list of a later life ---- */
 
 static void stale_forwarder(unsigned thread)
 {
@@ -147,7 +147,7 @@ static void stale_forwarder(unsigned thread)
 MODEL_TEST(registry_forwarder) = {
     .threads = {end_and_spawn, stale_forwarder}, .setup = reset, .check = check};
 
-/* ---- A listing while tasks come and go ------------------------------------------------------ */
+/* ---- A listing while tasks come and go ---- */
 
 static void visit(struct rota_task *task, void *arg)
 {
@@ -184,7 +184,7 @@ static void check_visited(void)
 MODEL_TEST(registry_alive) = {
     .threads = {spawn_beside, visitor}, .setup = reset, .check = check_visited};
 
-/* ---- The first chunks appear under a listing ------------------------------------------------ */
+/* ---- The first chunks appear under a listing ---- */
 
 static void spawner(unsigned thread)
 {

@@ -98,7 +98,7 @@ static void check(void)
         MODEL_ASSERT(items[i].number == 0);
 }
 
-/* ---- An owner that fills the ring and its overflow list, and two thieves -------------------- */
+/* ---- An owner that fills the ring and its overflow list, and two thieves ---- */
 
 static void busy_owner(unsigned thread)
 {
@@ -122,7 +122,7 @@ static void thief(unsigned thread)
 
 MODEL_TEST(ring) = {.threads = {busy_owner, thief, thief}, .setup = reset, .check = check};
 
-/* ---- The same, small enough for every path -------------------------------------------------- */
+/* ---- The same, small enough for every path ---- */
 
 static void short_owner(unsigned thread)
 {
@@ -141,7 +141,7 @@ static void short_thief(unsigned thread)
 MODEL_TEST(ring_short) = {
     .threads = {short_owner, short_thief, short_thief}, .setup = reset, .check = check};
 
-/* ---- The owner alone: first in, first out, over the overflow list --------------------------- */
+/* ---- The owner alone: first in, first out, over the overflow list ---- */
 
 static void lone_owner(unsigned thread)
 {
@@ -159,7 +159,7 @@ static void lone_owner(unsigned thread)
 
 MODEL_TEST(ring_alone) = {.threads = {lone_owner}, .setup = reset, .check = check};
 
-/* ---- A refill leaves no moment in which what is left is nowhere ----------------------------- */
+/* ---- A refill leaves no moment in which what is left is nowhere ---- */
 
 #define REFILLED (ROTI_RING_CAPACITY + 2)
 

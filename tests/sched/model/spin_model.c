@@ -61,7 +61,7 @@ static void check_counts(void)
 MODEL_TEST(spin) = {.threads = {counter, counter}, .setup = reset, .check = check_counts};
 MODEL_TEST(spin_three) = {.threads = {counter, trier, trier}, .setup = reset, .check = check};
 
-/* ---- The next holder may free the object: the unlock is the last access --------------------- */
+/* ---- The next holder may free the object: the unlock is the last access ---- */
 
 static void last_user(unsigned thread)
 {

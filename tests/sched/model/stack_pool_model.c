@@ -27,7 +27,7 @@ static unsigned mapped_count;
 static bool unmapped[SLAB_MAX];
 static _Atomic(bool) locked;
 
-/* ---- Stand-ins ------------------------------------------------------------------------------ */
+/* ---- Stand-ins ---- */
 
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -95,7 +95,7 @@ void roti_guard_release(size_t mapping_count)
     MODEL_ASSERT(mapping_count == 0);
 }
 
-/* ---- Steps ---------------------------------------------------------------------------------- */
+/* ---- Steps ---- */
 
 static struct roti_stack *take(unsigned class_index)
 {
@@ -125,7 +125,7 @@ static void find(unsigned n, bool in_guard)
         MODEL_ASSERT(guard == in_guard && (uintptr_t)stack->low == n * SPACE + 4096);
 }
 
-/* ---- Threads -------------------------------------------------------------------------------- */
+/* ---- Threads ---- */
 
 static void finder(unsigned thread)
 {
@@ -172,7 +172,7 @@ static void user(unsigned thread)
     give(take(thread));
 }
 
-/* ---- Before and after a run ----------------------------------------------------------------- */
+/* ---- Before and after a run ---- */
 
 /* Empty records are slabs without stacks: what is left of the last run can be unlinked. */
 static void reset(void)
@@ -208,7 +208,7 @@ static void check_unused(void)
     MODEL_ASSERT(unmapped[0] && unmapped[1] && roti_stack_live_count() == 0);
 }
 
-/* ---- Tests ---------------------------------------------------------------------------------- */
+/* ---- Tests ---- */
 
 MODEL_TEST(stack_find_or_unmap) = {
     .threads = {drainer, finder}, .setup = reset_with_slab, .check = check_unmapped};

@@ -14,7 +14,7 @@ static struct rota_task task;
 static int written; /* plain: the installer's, then the hook's */
 static int told;    /* own: how often the hook was called */
 
-/* ---- Stand-ins ------------------------------------------------------------------------------ */
+/* ---- Stand-ins ---- */
 
 struct roti_worker *roti_worker_current(void)
 {
@@ -57,7 +57,7 @@ NEVER(bool roti_wait_claim(struct roti_wait *wait, int64_t result))
 NEVER(void roti_wait_wake_all(struct roti_list *woken))
 /* clang-format on */
 
-/* ---- The test ------------------------------------------------------------------------------- */
+/* ---- The test ---- */
 
 static void hook(struct rota_task *suspended)
 {

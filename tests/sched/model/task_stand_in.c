@@ -59,7 +59,7 @@ int stand_in_count(int r)
     return r;
 }
 
-/* ---- What the product asks of its surroundings ---------------------------------------------- */
+/* ---- What the product asks of its surroundings ---- */
 
 struct roti_worker *roti_worker_current(void)
 {
@@ -109,7 +109,7 @@ void rota_task_unref(struct rota_task *task)
     MODEL_ASSERT(refs > 1);
 }
 
-/* ---- Running -------------------------------------------------------------------------------- */
+/* ---- Running ---- */
 
 static bool is_queued(void *arg)
 {

@@ -205,7 +205,7 @@ static void check_requests(unsigned count)
     MODEL_ASSERT(count == 0 || stand_ins[0].delivered + roti_word_undelivered(word) > 0);
 }
 
-/* ---- H42: the woken task frees object and wait in its first action -------------------------- */
+/* ---- H42: the woken task frees object and wait in its first action ---- */
 
 static void freeing_task(unsigned thread)
 {
@@ -238,7 +238,7 @@ MODEL_TEST(word_cancelled) = {.threads = {freeing_task, first_waker, canceller},
                               .setup = reset_with_canceller,
                               .check = check_freed_or_cancelled};
 
-/* ---- The same, resumed elsewhere, with a dump that holds it --------------------------------- */
+/* ---- The same, resumed elsewhere, with a dump that holds it ---- */
 
 static void task_that_ends(unsigned thread)
 {
@@ -272,7 +272,7 @@ MODEL_TEST(word_held_twice) = {
     .setup = reset_with_runner,
     .check = check_ended_given};
 
-/* ---- One task, two waits, two wakers: one winner at a time, nothing lost -------------------- */
+/* ---- One task, two waits, two wakers: one winner at a time, nothing lost ---- */
 
 /* Waits for either of what is missing. Returns the index of what was taken, or -ECANCELED. */
 static int wait_for_either(void)
@@ -335,7 +335,7 @@ MODEL_TEST(word_either_cancelled) = {
     .setup = reset_with_canceller,
     .check = check_both_cancelled};
 
-/* ---- Requests: absorbed until the wait is over, kept, taken back by ticket ------------------ */
+/* ---- Requests: absorbed until the wait is over, kept, taken back by ticket ---- */
 
 static void absorbing_task(unsigned thread)
 {

@@ -63,8 +63,7 @@ static void *load(const char *path)
     return library;
 }
 
-/* ---- A run of loops ----------------------------------------------------------------------------
- */
+/* ---- A run of loops ---- */
 
 static int step(void *arg)
 {
@@ -91,8 +90,7 @@ static int run(void *arg)
     return sum;
 }
 
-/* ---- A thread that is older than the library, and outlives it -----------------------------------
- */
+/* ---- A thread that is older than the library, and outlives it ---- */
 
 static struct rota_context_var *var;
 static sem_t loaded, used, closed;

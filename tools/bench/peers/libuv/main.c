@@ -51,8 +51,7 @@ static void *need(size_t count, size_t size)
     return memory;
 }
 
-/* ---- Posts: a queue under a lock, and uv_async_send(), which coalesces -------------------------
- */
+/* ---- Posts: a queue under a lock, and uv_async_send(), which coalesces ---- */
 
 struct item {
     struct item *next;
@@ -105,8 +104,7 @@ static double throughput(void)
     return value;
 }
 
-/* ---- There and back ---------------------------------------------------------------------------
- */
+/* ---- There and back ---- */
 
 static uv_sem_t answered;
 static unsigned pause_us;
@@ -161,8 +159,7 @@ static double roundtrip(void)
     return trips();
 }
 
-/* ---- Timers -----------------------------------------------------------------------------------
- */
+/* ---- Timers ---- */
 
 static void fired(uv_timer_t *timer)
 {
@@ -220,8 +217,7 @@ static double fire(void)
     return value;
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------
- */
+/* ---- Turns ---- */
 
 static void readable(uv_async_t *handle)
 {
