@@ -127,8 +127,7 @@ LITMUS(iriw_fences, 4, "1110 1011 1111 0000", "1010", write_x, write_y, iriw_xy_
        iriw_yx_fence);
 LITMUS(rwc_fences, 3, "101 110 111 000 001", "100", write_x, iriw_xy_fence, rwc_last);
 
-/* ---- membarrier: the light side has no fence of its own, but must keep the compiler in order ----
- */
+/* ---- membarrier: the light side has no fence, but must keep the compiler in order ---- */
 
 THREAD(sb_0_light)
 {
