@@ -64,6 +64,7 @@ struct post {
     bool posted;
     bool asked; /* one asks at a time */
     bool prevented;
+    bool over; /* it ran, and uses nothing any more */
     unsigned ran;
 };
 
@@ -259,6 +260,7 @@ static int run_post(void *arg)
         complete(&calls.promises[sim_draw(FUTURE_COUNT)], OUTCOME_VALUE);
     else if (sim_draw(4) == 0)
         cancel_somebody();
+    post->over = true;
     return 0;
 }
 
@@ -485,7 +487,7 @@ static bool is_settled(void)
 {
     for (unsigned i = 0; i < POST_COUNT; i++) {
         const struct post *post = &calls.posts[i];
-        if (post->posted && post->ran == 0 && !post->prevented)
+        if (post->posted && !post->over && !post->prevented)
             return false;
     }
     for (unsigned i = 0; i < FUTURE_COUNT; i++)
