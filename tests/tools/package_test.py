@@ -19,7 +19,7 @@ import unittest
 
 ROOT = BUILD = GENERATOR = None
 COMPILERS = {}
-PATIENCE = 100 * float(os.environ.get("ROTA_TEST_TIMEOUT_SCALE", "1"))
+PATIENCE = 300 * float(os.environ.get("ROTA_TEST_TIMEOUT_SCALE", "1"))
 PARTS = pathlib.Path(__file__).resolve().parent / "package"
 FIRST_PLACE = "first/place"
 
