@@ -267,7 +267,7 @@ class Dlopen(Package):
         self.assertNotIn("NOOPEN", flags)
 
     def test_memory_comes_from_the_programs_jemalloc(self):
-        """The library links no allocator, and takes the one that the program has."""
+        """The library links no allocator, and takes the one that the program has (H25)."""
         found = run(["cc", "-print-file-name=libjemalloc.so"], self.work).strip()
         if not os.path.exists(found):
             self.skipTest("jemalloc is not installed")
