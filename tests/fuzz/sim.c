@@ -19,6 +19,7 @@
 #include "tests/sim/engine.h"
 #include "tests/sim/kernel.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -103,7 +104,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pid_t pid = fork();
     if (pid == 0)
         run(scenario);
-    FUZZ_ASSERT(pid > 0 && waitpid(pid, &status, 0) == pid);
+    FUZZ_ASSERT(pid > 0);
+    while (waitpid(pid, &status, 0) != pid)
+        FUZZ_ASSERT(errno == EINTR); /* libFuzzer has a timer */
     if (!outcome->passed) {
         fprintf(stderr, "%s: %s\n", scenario->name,
                 outcome->reason[0] != '\0' ? outcome->reason : "the process has ended");
