@@ -296,7 +296,3 @@ MODEL_TEST(server_left) = {.threads = {supervises, creates_and_asks, cancels_sup
 MODEL_TEST(server_end_of_run) = {.threads = {supervises, creates_and_drops, cancels_supervisor},
                                  .setup = reset,
                                  .check = check_ended};
-
-MODEL_SURVIVES("W2:0",
-               "waiters look again under the server's lock, which orders all; see model_word");
-MODEL_SURVIVES("W2:1", "as W2:0");
