@@ -81,14 +81,9 @@ static void cancel_main(struct roti_stop *stop)
 static int read_signals(void *arg)
 {
     struct roti_stop *stop = arg;
-    struct roti_io *io;
-    int r = roti_io_open(&io, stop->sockets[1], roti_loop_current());
-    if (r < 0)
-        return r;
-    stop->sockets[1] = -1; /* the operation object owns it now */
     char byte;
     ssize_t n;
-    while ((n = roti_io_recv(io, &byte, 1, 0)) == 1) {
+    while ((n = roti_io_recv(stop->io, &byte, 1, 0)) == 1) {
         if (byte == SIGTERM) {
             roti_stop_request(stop);
             continue;
@@ -97,24 +92,40 @@ static int read_signals(void *arg)
         roti_store(SG4, relaxed, &stop->interrupted, true);
         cancel_main(stop);
     }
-    roti_io_close(io);
-    roti_io_unref(io);
     return (int)n;
+}
+
+/* Also where it was cancelled before its first step. */
+static void read_signals_release(void *arg)
+{
+    struct roti_stop *stop = arg;
+    roti_io_close(stop->io);
+    roti_io_unref(stop->io);
+}
+
+/* What can fail does so here, before the user's function runs. */
+static int start_reader(struct roti_stop *stop)
+{
+    static const struct rota_task_opts opts = {.name = "signals",
+                                               .arg_release = read_signals_release};
+    const struct roti_spawn spawn = {
+        .fn = read_signals, .arg = stop, .opts = &opts, .flags = ROTI_TASK_INTERNAL};
+    struct roti_worker *worker = roti_worker_current();
+    int r = roti_io_open(&stop->io, stop->sockets[1], roti_loop_current());
+    if (r < 0)
+        return r;
+    stop->sockets[1] = -1; /* the operation object owns it now */
+    r = roti_task_spawn(worker->pool, worker, &spawn, NULL);
+    if (r < 0)
+        read_signals_release(stop);
+    return r;
 }
 
 int roti_stop_main(void *arg)
 {
     struct roti_stop *stop = arg;
-    static const struct rota_task_opts opts = {.name = "signals"};
-    if (stop->sockets[1] >= 0) {
-        struct roti_worker *worker = roti_worker_current();
-        struct roti_spawn spawn = {
-            .fn = read_signals, .arg = stop, .opts = &opts, .flags = ROTI_TASK_INTERNAL};
-        int r = roti_task_spawn(worker->pool, worker, &spawn, NULL);
-        if (r < 0)
-            return r;
-    }
-    return stop->fn(stop->arg);
+    int r = stop->sockets[1] >= 0 ? start_reader(stop) : 0;
+    return r < 0 ? r : stop->fn(stop->arg);
 }
 
 /* ---- Life ---- */

@@ -30,13 +30,15 @@ struct roti_stop_listener {
     void (*told)(struct roti_stop_listener *listener);
 };
 
+struct roti_io;
+
 struct roti_stop {
     struct rota_runtime *runtime;
     rota_task_fn fn; /* the user's first task */
     void *arg;
-    bool wants_signals;
     bool handles[2];           /* which dispositions were taken over: SIGINT, SIGTERM */
     int sockets[2];            /* the handler's end, the runtime's end; -1 each without signals */
+    struct roti_io *io;        /* the runtime's end, once it is read */
     _Atomic(bool) interrupted; /* a signal has cancelled the first task */
     struct roti_spin lock;
     bool requested;             /* under lock */

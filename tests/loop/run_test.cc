@@ -168,21 +168,19 @@ TEST_P(Run, ExitOfACallbackEndsTheRun)
 
 TEST_P(Run, AllocationFailures)
 {
-    support::sweep_allocations(
-        [this] {
-            return run([] {
-                rota_task *task = nullptr;
-                int status = 0;
-                int r = rota_task_spawn(
-                    &task, [](void *) { return rota_yield(); }, nullptr, nullptr);
-                if (r == 0) {
-                    r = rota_task_await(task, &status);
-                    rota_task_unref(task);
-                }
-                return r < 0 ? r : status;
-            });
-        },
-        support::Absorbing::allowed);
+    support::sweep_allocations([this] {
+        return run([] {
+            rota_task *task = nullptr;
+            int status = 0;
+            int r = rota_task_spawn(
+                &task, [](void *) { return rota_yield(); }, nullptr, nullptr);
+            if (r == 0) {
+                r = rota_task_await(task, &status);
+                rota_task_unref(task);
+            }
+            return r < 0 ? r : status;
+        });
+    });
 }
 
 /* ---- Foreign threads ---- */
