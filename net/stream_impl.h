@@ -61,7 +61,7 @@ struct rota_stream {
     void *on_closed_arg;          /* constant */
     struct roti_peer peer;        /* constant */
     _Atomic(uint32_t) users;      /* references of the program; any thread */
-    _Atomic(uint32_t) refs;       /* those together as one, and the flusher's; any thread */
+    _Atomic(uint32_t) refs;       /* those as one; flusher, reader, linked waits; any thread */
     _Atomic(int) ended;           /* what calls answer; 0: open. Written under lock; any thread */
     /* ---- reading: whoever has set `reading` ---- */
     _Atomic(bool) reading;

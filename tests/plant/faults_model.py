@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """faults_model.py - the faults that the explorer must find: see plant.py."""
 from fault import Fault
+from faults_sim import PARKED_EARLY
 
 # Each form of the two Dekker functions, with the park protocol that stands on them.
 DEKKER = [
@@ -98,13 +99,7 @@ TASKS = [
     Fault(
         "parked_by_its_own_stack", "H40",
         "a claimer enqueues a task that has not left its stack yet",
-        "sched/task_state.c", "word", "-", [
-            ("with_state(from, state == ROTI_PARKING ? ROTI_CLAIMED : ROTI_QUEUED);",
-             "with_state(from, ROTI_QUEUED);"),
-            ("return state == ROTI_PARKING ? ROTI_NEXT_RELEASE : ROTI_NEXT_ENQUEUE;",
-             "return ROTI_NEXT_ENQUEUE;"),
-            ("state == ROTI_PARKING || state == ROTI_CLAIMED || state == ROTI_NOTIFIED);",
-             "true);")]),
+        "sched/task_state.c", "word", "-", PARKED_EARLY),
     Fault(
         "claimed_by_store", "H41",
         "a claim looks at the word, and then stores it: two claimers both win",

@@ -2,17 +2,20 @@
 """faults_sim.py - the faults that the simulator must find: see plant.py."""
 from fault import Fault
 
+# The word says QUEUED while the task is still on its stack. The explorer has it, too.
+PARKED_EARLY = [
+    ("with_state(from, state == ROTI_PARKING ? ROTI_CLAIMED : ROTI_QUEUED);",
+     "with_state(from, ROTI_QUEUED);"),
+    ("return state == ROTI_PARKING ? ROTI_NEXT_RELEASE : ROTI_NEXT_ENQUEUE;",
+     "return ROTI_NEXT_ENQUEUE;"),
+    ("state == ROTI_PARKING || state == ROTI_CLAIMED || state == ROTI_NOTIFIED);",
+     "true);")]
+
 FAULTS = [
     Fault(
         "parked_early", "H40",
         "a task that is still being parked is put into a queue, and may be resumed elsewhere",
-        "sched/task_state.c", "sim", "cancel", [
-            ("with_state(from, state == ROTI_PARKING ? ROTI_CLAIMED : ROTI_QUEUED);",
-             "with_state(from, ROTI_QUEUED);"),
-            ("return state == ROTI_PARKING ? ROTI_NEXT_RELEASE : ROTI_NEXT_ENQUEUE;",
-             "return ROTI_NEXT_ENQUEUE;"),
-            ("state == ROTI_PARKING || state == ROTI_CLAIMED || state == ROTI_NOTIFIED);",
-             "true);")]),
+        "sched/task_state.c", "sim", "cancel", PARKED_EARLY),
     Fault(
         "enqueued_twice", "H41",
         "the parker and the claimer of a task both put it into a queue",
