@@ -7,6 +7,7 @@
 #include "sched/base/assert.h"
 #include "sched/base/atomic.h"
 #include "sched/base/thread.h"
+#include "sched/name.h"
 #include "sched/overflow.h"
 #include "sched/pool.h"
 #include "sched/registry.h"
@@ -35,6 +36,7 @@ static void forget_all(void)
     if (roti_list_empty(&pools))
         return;
     roti_task_slots_forget();
+    roti_names_forget();
     roti_stack_pool_forked();
     roti_overflow_forked();
     struct roti_list *node;

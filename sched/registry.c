@@ -4,7 +4,6 @@
  */
 #include "sched/registry.h"
 
-#include "sched/base/alloc.h"
 #include "sched/base/assert.h"
 
 #include <errno.h>
@@ -130,9 +129,9 @@ void rota_task_unref(struct rota_task *task)
     if (task->status < 0 && task->status != -ECANCELED && task->status != ROTA_EXIT &&
         (flags & ROTI_TASK_READ) == 0)
         roti_task_report("a task failed and nobody read its status", task, task->status);
-    if (task->name != NULL)
-        roti_free(task->name, ROTA_TASK_NAME_SIZE);
-    task->name = NULL;
+    /* [RG16] relaxed: nobody has a reference that could give it another one. The next life begins
+     * without a name, [T11]. */
+    roti_name_put(roti_load(RG16, relaxed, &task->name));
     /* [RG10], [RG12] relaxed: nobody has a reference, and whoever takes one to the next life
      * acquires [RG4], and finds another generation than it looks for. */
     uint64_t generation = roti_load(RG12, relaxed, &task->generation);
@@ -166,42 +165,36 @@ void roti_task_visit(struct roti_pool *pool, bool internal,
 void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size)
 {
     const struct rota_task *task = stack->owner;
-    if (task == NULL)
+    if (task == NULL) {
         snprintf(buf, size, "without a task");
-    else
-        snprintf(buf, size, "%llu [%s], spawned at %p", (unsigned long long)task->id,
-                 task->name != NULL ? task->name : "", task->frame->spawned_at);
+        return;
+    }
+    /* [RG17] relaxed: see above. */
+    const char *name = roti_load(RG17, relaxed, &task->name);
+    snprintf(buf, size, "%llu [%s], spawned at %p", (unsigned long long)task->id,
+             name != NULL ? name : "", task->frame->spawned_at);
 }
 
 /* ---- Names ---- */
-
-int roti_task_name_copy(char **ret_name, const char *name)
-{
-    char *copy = roti_zalloc(ROTA_TASK_NAME_SIZE);
-    if (copy == NULL)
-        return -ENOMEM;
-    memcpy(copy, name, strnlen(name, ROTA_TASK_NAME_SIZE - 1));
-    *ret_name = copy;
-    return 0;
-}
 
 int rota_task_set_name(struct rota_task *task, const char *name)
 {
     if (task == NULL || name == NULL)
         return -EINVAL;
-    char *copy = NULL;
-    int r = roti_task_name_copy(&copy, name);
+    char *text;
+    int r = roti_name_get(name, &text);
     if (r < 0)
         return r;
     roti_spin_lock(&task->lock);
     bool done = rota_task_done(task);
     if (!done) {
-        char *old = task->name;
-        task->name = copy;
-        copy = old;
+        /* [RG18], [RG19] relaxed: under the lock. */
+        char *old = roti_load(RG18, relaxed, &task->name);
+        roti_store(RG19, relaxed, &task->name, text);
+        text = old;
     }
     roti_spin_unlock(&task->lock);
-    roti_free(copy, ROTA_TASK_NAME_SIZE);
+    roti_name_put(text);
     return done ? ROTA_ESTATE : 0;
 }
 
@@ -212,11 +205,12 @@ int rota_task_get_name(const struct rota_task *task, char *name, size_t size)
     char copy[ROTA_TASK_NAME_SIZE];
     struct rota_task *shared = (struct rota_task *)(uintptr_t)task; /* the lock is not const */
     roti_spin_lock(&shared->lock);
-    bool named = shared->name != NULL;
-    if (named)
-        memcpy(copy, shared->name, sizeof copy);
+    /* [RG20] relaxed: as [RG18]. */
+    const char *text = roti_load(RG20, relaxed, &shared->name);
+    if (text != NULL)
+        memcpy(copy, text, sizeof copy);
     roti_spin_unlock(&shared->lock);
-    if (!named)
+    if (text == NULL)
         snprintf(copy, sizeof copy, "Task-%llu", (unsigned long long)task->id);
     size_t length = strlen(copy);
     if (size > 0) {

@@ -31,9 +31,6 @@ void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size);
 /* Tells the report hook of a failure. */
 void roti_task_report(const char *text, struct rota_task *task, int status);
 
-/* A heap copy of a name, cut to size. 0 or -ENOMEM. */
-int roti_task_name_copy(char **ret_name, const char *name);
-
 /* Gives the worker's cached slots back. */
 void roti_task_slots_drain(struct roti_worker *worker);
 

@@ -107,10 +107,10 @@ static void task_fill(struct rota_task *task, struct roti_pool *pool, struct rot
     task->frame = frame;
     task->pool = pool;
     task->status = 0;
-    task->name = NULL;
     task->work.kind = ROTI_WORK_TASK;
-    /* [T3] relaxed: published with the task, [RG4]. */
+    /* [T3], [T11] relaxed: published with the task, [RG4]. */
     roti_store(T3, relaxed, &task->awaited, NULL);
+    roti_store(T11, relaxed, &task->name, NULL);
     roti_task_set_worker(task, worker);
 }
 
@@ -129,9 +129,12 @@ static int task_configure(struct rota_task *task, struct roti_worker *worker,
         roti_task_set_worker(task, (struct roti_worker *)home);
     if (opts == NULL || opts->name == NULL)
         return 0;
-    r = roti_task_name_copy(&task->name, opts->name);
+    char *name;
+    r = roti_name_get(opts->name, &name);
     if (r < 0)
         roti_context_task_end(&task->context);
+    else
+        roti_store(T12, relaxed, &task->name, name); /* [T12] relaxed: as [T11] */
     return r;
 }
 

@@ -15,6 +15,7 @@
 #include "sched/base/spin.h"
 #include "sched/driver.h"
 #include "sched/fiber.h"
+#include "sched/name.h"
 #include "sched/task_state.h"
 #include "sched/wait.h"
 
@@ -44,7 +45,8 @@ struct rota_task {
     struct roti_list joiners;            /* waits for its end; under lock */
     struct roti_spin lock;               /* joiners, name, and the change to DONE */
     int32_t status;                      /* written before DONE */
-    char *name;                          /* heap, or NULL: "Task-<id>"; under lock */
+    _Atomic(char *) name;                /* sched/name.h, or NULL: "Task-<id>"; under lock, but that
+                                            its address is asked for its number */
 };
 
 /* At the top of the task's stack: what is needed only while it runs. */
@@ -73,6 +75,13 @@ static inline struct roti_worker *roti_task_worker(const struct rota_task *task)
 static inline bool roti_task_pinned(const struct rota_task *task)
 {
     return task->work.extra > 0;
+}
+
+/* The number of its name: sched/name.h. The text may be gone by then. */
+static inline unsigned roti_task_name_number(const struct rota_task *task)
+{
+    /* [T10] relaxed: only the address is looked at. */
+    return roti_name_number(roti_load(T10, relaxed, &task->name));
 }
 
 /* Written by whoever has the task in hand: at each push, and at each step. */

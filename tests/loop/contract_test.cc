@@ -211,14 +211,27 @@ TEST_P(Contract, NamesAreCopiedOrRefused)
                   EXPECT_EQ(-EINVAL, rota_task_set_name(nullptr, "nobody"));
                   EXPECT_EQ(-EINVAL, rota_task_set_name(self, nullptr));
                   EXPECT_EQ(0, rota_task_set_name(self, "before"));
-                  {
+                  { /* a name needs memory where the table of names is full */
                       support::AllocationFailure none(0, support::Failing::all);
-                      EXPECT_EQ(-ENOMEM, rota_task_set_name(self, "after"));
+                      int r = 0;
+                      for (unsigned i = 0; r == 0 && i <= ROTI_NAME_COUNT; i++) {
+                          EXPECT_EQ(0, rota_task_set_name(self, "before"));
+                          r = rota_task_set_name(self, ("after " + std::to_string(i)).c_str());
+                      }
+                      EXPECT_EQ(-ENOMEM, r);
                   }
                   EXPECT_LE(0, rota_task_get_name(self, name, sizeof name));
                   EXPECT_STREQ("before", name);
+                  rota_task *task = nullptr;
+                  rota_task_opts opts = {};
+                  opts.name = "one too many";
+                  support::AllocationFailure none(0, support::Failing::all);
+                  EXPECT_EQ(-ENOMEM, rota_task_spawn(
+                                         &task, [](void *) { return 0; }, nullptr, &opts));
+                  EXPECT_EQ(nullptr, task);
                   return 0;
               }));
+    roti_names_forget(); /* as no task is left: for the tests that follow */
 }
 
 TEST_P(Contract, ADumpWithoutMemoryIsRefused)

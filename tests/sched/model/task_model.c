@@ -48,7 +48,7 @@ NEVER(int roti_stack_get(struct roti_stack_cache *cache, size_t size,
                          struct roti_stack **ret_stack))
 NEVER(void roti_stack_put(struct roti_stack_cache *cache, struct roti_stack *stack))
 NEVER(void roti_task_enqueue(struct rota_task *ready))
-NEVER(int roti_task_name_copy(char **ret_name, const char *name))
+NEVER(int roti_name_get(const char *name, char **ret_text))
 NEVER(void roti_task_publish(struct rota_task *filled, uint32_t flags, uint32_t refs))
 NEVER(struct rota_task *roti_task_slot_get(struct roti_worker *owner))
 NEVER(void roti_task_slot_put(struct roti_worker *owner, struct rota_task *empty))
