@@ -17,8 +17,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
-#define BENCH_NOTES_MAX 8
+#define BENCH_NOTES_MAX 24
 #define BENCH_KEY_SIZE 32
 
 /* Figures beside the main one: what a run noted. */
@@ -32,8 +33,9 @@ struct bench_notes {
 
 /* What one run is asked for. */
 struct bench_run {
-    uint64_t n;     /* operations, at least 1 */
-    unsigned loops; /* at least 1 */
+    uint64_t n;      /* operations, at least 1 */
+    unsigned loops;  /* at least 1 */
+    const void *arg; /* the bench's */
     struct bench_notes *notes;
 };
 
@@ -44,6 +46,7 @@ typedef int (*bench_fn)(const struct bench_run *run, double *ret_value);
 enum {
     BENCH_THREADS = 1,     /* more than one thread even with one loop: not bound to one CPU */
     BENCH_OWN_PROCESS = 2, /* each run in a process of its own: memory is as at start */
+    BENCH_NOTE_RATIOS = 4, /* notes of both sides are compared, too */
 };
 
 struct bench {
@@ -58,6 +61,7 @@ struct bench {
     unsigned loops; /* 0: one for each CPU */
     unsigned runs;
     unsigned flags;
+    const void *arg; /* what both sides are told, where several benches share their functions */
 };
 
 /* The benches of each file, ended by one without a name. */
@@ -68,11 +72,15 @@ extern const struct bench bench_post_benches[];
 extern const struct bench bench_timer_benches[];
 extern const struct bench bench_loop_benches[];
 extern const struct bench bench_context_benches[];
+extern const struct bench bench_steal_benches[];
 
 /* ---- For benches ---- */
 
 /* Keeps the compiler from leaving out what computes `value`. */
 #define BENCH_USE(value) __asm__ volatile("" : : "g"(value) : "memory")
+
+/* What a clock shows, in nanoseconds. */
+int64_t bench_clock_ns(clockid_t clock);
 
 /* Two clocks at one instant, in nanoseconds. */
 struct bench_instant {

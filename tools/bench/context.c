@@ -240,17 +240,17 @@ static int plain_copy_many(const struct bench_run *run, double *ret_value)
 
 const struct bench bench_context_benches[] = {
     {"ctx.get", "ns", "one get, 10 variables", "<= 3 ns", "a load from an array", rota_get,
-     plain_get, 10000000, 1, 9, 0},
+     plain_get, 10000000, 1, 9, 0, NULL},
     {"ctx.set", "ns", "one set, 10 variables, nobody shares the context", "<= 40 ns",
-     "a store to an array", rota_set, plain_set, 5000000, 1, 9, 0},
+     "a store to an array", rota_set, plain_set, 5000000, 1, 9, 0, NULL},
     {"ctx.set_shared", "ns", "a copy, a set that finds all shared, the copy's end",
      "<= 158 ns (150 and the copy)", "a copy of an array, a store", rota_set_shared,
-     plain_set_shared, 1000000, 1, 9, 0},
+     plain_set_shared, 1000000, 1, 9, 0, NULL},
     {"ctx.set_100k", "ns", "one set, 10^5 variables, in random order", "<= 400 ns",
-     "a store to an array of 10^5", rota_set_many, plain_set_many, 1000000, 1, 5, 0},
+     "a store to an array of 10^5", rota_set_many, plain_set_many, 1000000, 1, 5, 0, NULL},
     {"ctx.copy", "ns", "a copy of the current context and its end, 10 variables", "<= 8 ns",
-     "a memcpy() of ten pointers", rota_copy, plain_copy, 5000000, 1, 9, 0},
+     "a memcpy() of ten pointers", rota_copy, plain_copy, 5000000, 1, 9, 0, NULL},
     {"ctx.copy_100k", "ns", "the same, 10^5 variables", "<= 8 ns", "a memcpy() of 10^5 pointers",
-     rota_copy_many, plain_copy_many, 5000000, 1, 5, 0},
+     rota_copy_many, plain_copy_many, 5000000, 1, 5, 0, NULL},
     {0},
 };

@@ -182,12 +182,13 @@ static int plain_running(const struct bench_run *run, double *ret_value)
 
 const struct bench bench_loop_benches[] = {
     {"loop.turn", "ns", "a turn of one callback that polls once; an empty turn is less",
-     "<= 130 ns", "epoll_wait() with an idle descriptor", rota_turns, plain_turns, 500000, 1, 9, 0},
+     "<= 130 ns", "epoll_wait() with an idle descriptor", rota_turns, plain_turns, 500000, 1, 9, 0,
+     NULL},
     {"loop.poll", "ns", "a look at the poller with nothing ready", "<= 1.05 x epoll_wait()",
-     "epoll_wait() with an idle descriptor", rota_polls, plain_turns, 500000, 1, 9, 0},
+     "epoll_wait() with an idle descriptor", rota_polls, plain_turns, 500000, 1, 9, 0, NULL},
     {"loop.callback", "ns", "a callback that schedules itself, a turn each", "reported only",
-     "a queue of one function", rota_callbacks, plain_callbacks, 2000000, 1, 9, 0},
+     "a queue of one function", rota_callbacks, plain_callbacks, 2000000, 1, 9, 0, NULL},
     {"aio.running_loop", "ns", "one rota_running_loop()", "<= 3 ns",
-     "a call that reads a thread-local", rota_running, plain_running, 10000000, 1, 9, 0},
+     "a call that reads a thread-local", rota_running, plain_running, 10000000, 1, 9, 0, NULL},
     {0},
 };

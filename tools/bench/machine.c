@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int64_t clock_ns(clockid_t clock)
+int64_t bench_clock_ns(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now);
@@ -26,8 +26,8 @@ static int64_t clock_ns(clockid_t clock)
 struct bench_instant bench_now(void)
 {
     return (struct bench_instant){
-        .wall_ns = clock_ns(CLOCK_MONOTONIC),
-        .cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+        .wall_ns = bench_clock_ns(CLOCK_MONOTONIC),
+        .cpu_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID),
     };
 }
 

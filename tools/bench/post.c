@@ -376,14 +376,14 @@ static int plain_roundtrip_hot(const struct bench_run *run, double *ret_value)
 const struct bench bench_post_benches[] = {
     {"post.throughput", "ns", "one callback from another thread; processor time of both threads",
      "<= 22 ns", "an atomic add that two threads contend for", rota_throughput, plain_throughput,
-     1000000, 1, 9, BENCH_THREADS},
+     1000000, 1, 9, BENCH_THREADS, NULL},
     {"post.burst", "wakes", "wakes of a sleeping loop by 10^6 posts of one thread", "<= 2",
-     "a list and an eventfd", rota_burst, plain_burst, 1000000, 1, 9, BENCH_THREADS},
+     "a list and an eventfd", rota_burst, plain_burst, 1000000, 1, 9, BENCH_THREADS, NULL},
     {"post.roundtrip", "ns", "a post and its answer, both threads asleep before; median trip",
      "<= 1.05 x eventfd", "an eventfd each way", rota_roundtrip, plain_roundtrip, 1000, 1, 7,
-     BENCH_THREADS},
+     BENCH_THREADS, NULL},
     {"post.roundtrip_hot", "ns", "the same at once after the answer before; median trip",
      "<= 1000 ns", "two cache lines, spinning", rota_roundtrip_hot, plain_roundtrip_hot, 10000, 1,
-     7, BENCH_THREADS},
+     7, BENCH_THREADS, NULL},
     {0},
 };

@@ -60,25 +60,73 @@ static double note_median(const struct run_side *side, unsigned index)
     return summarise(values, side->count).median;
 }
 
+/* The ratio of the medians of a note that both sides have. False where there is none. */
+static bool note_ratio(const struct run_side *rota, const struct run_side *other, unsigned index,
+                       double *ret_ratio)
+{
+    if (rota->count == 0 || other->count == 0)
+        return false;
+    const char *key = rota->notes[0].items[index].key;
+    for (unsigned i = 0; i < other->notes[0].count; i++) {
+        if (strcmp(key, other->notes[0].items[i].key) != 0)
+            continue;
+        double median = note_median(other, i);
+        if (!(median > 0))
+            return false;
+        *ret_ratio = note_median(rota, index) / median;
+        return true;
+    }
+    return false;
+}
+
+static unsigned note_count(const struct run_side *side)
+{
+    return side->count > 0 ? side->notes[0].count : 0;
+}
+
 /* ---- Text ---- */
+
+#define COLUMNS 100
+#define INDENT 22 /* where the name of a side begins */
+
+/* Prints ", key value", on the next line where this one is full. Returns the column behind it. */
+static int print_note(int column, const char *key, double value)
+{
+    char text[2 * BENCH_KEY_SIZE];
+    int size = snprintf(text, sizeof text, "%s %.4g", key, value);
+    if (column + 2 + size > COLUMNS) {
+        printf(",\n%*s%s", INDENT, "", text);
+        return INDENT + size;
+    }
+    printf(", %s", text);
+    return column + 2 + size;
+}
 
 static void print_side(const struct run_side *side, const char *unit)
 {
     struct summary summary = summarise(side->values, side->count);
     if (side->name == NULL)
         return;
-    printf("  %-10.4g %-8s %s (%.4g..%.4g)", summary.median, unit, side->name, summary.min,
-           summary.max);
-    for (unsigned i = 0; side->count > 0 && i < side->notes[0].count; i++)
-        printf(", %s %.4g", side->notes[0].items[i].key, note_median(side, i));
+    int column = printf("  %-10.4g %-8s %s (%.4g..%.4g)", summary.median, unit, side->name,
+                        summary.min, summary.max);
+    for (unsigned i = 0; i < note_count(side); i++)
+        column = print_note(column, side->notes[0].items[i].key, note_median(side, i));
     printf("\n");
 }
 
-static void print_ratio(const struct run_side *rota, const struct run_side *other)
+static void print_ratio(const struct bench *bench, const struct run_side *rota,
+                        const struct run_side *other)
 {
     struct summary ratio;
-    if (ratio_of(rota, other, &ratio))
-        printf("  %-10.4g x %s (%.4g..%.4g)\n", ratio.median, other->name, ratio.min, ratio.max);
+    double of_note;
+    if (!ratio_of(rota, other, &ratio))
+        return;
+    int column =
+        printf("  %-10.4g x %s (%.4g..%.4g)", ratio.median, other->name, ratio.min, ratio.max);
+    for (unsigned i = 0; (bench->flags & BENCH_NOTE_RATIOS) != 0 && i < note_count(rota); i++)
+        if (note_ratio(rota, other, i, &of_note))
+            column = print_note(column, rota->notes[0].items[i].key, of_note);
+    printf("\n");
 }
 
 void report_text(const struct run_result *result)
@@ -90,9 +138,9 @@ void report_text(const struct run_result *result)
     print_side(&result->baseline, bench->unit);
     for (unsigned i = 0; i < result->peer_count; i++)
         print_side(&result->peers[i], bench->unit);
-    print_ratio(&result->rota, &result->baseline);
+    print_ratio(bench, &result->rota, &result->baseline);
     for (unsigned i = 0; i < result->peer_count; i++)
-        print_ratio(&result->rota, &result->peers[i]);
+        print_ratio(bench, &result->rota, &result->peers[i]);
     printf("  loops %u, n %" PRIu64 ", runs %u; others used %.0f %% of %u CPUs; %s\n\n",
            result->loops, result->n, any->count, result->others_busy * 100, machine_cpu_count(),
            machine_has_jemalloc() ? "jemalloc" : "malloc");
@@ -113,10 +161,21 @@ static void json_number(const char *key, bool known, double value)
 static void json_notes(const struct run_side *side, const char *prefix)
 {
     char key[2 * BENCH_KEY_SIZE];
-    for (unsigned i = 0; side->count > 0 && i < side->notes[0].count; i++) {
+    for (unsigned i = 0; i < note_count(side); i++) {
         (void)snprintf(key, sizeof key, "%s%s", prefix, side->notes[0].items[i].key);
         json_number(key, true, note_median(side, i));
     }
+}
+
+static void json_note_ratios(const struct run_side *rota, const struct run_side *other)
+{
+    char key[2 * BENCH_KEY_SIZE];
+    double ratio;
+    for (unsigned i = 0; i < note_count(rota); i++)
+        if (note_ratio(rota, other, i, &ratio)) {
+            (void)snprintf(key, sizeof key, "ratio_%s", rota->notes[0].items[i].key);
+            json_number(key, true, ratio);
+        }
 }
 
 static void json_line(const struct run_result *result, const struct run_side *other)
@@ -145,6 +204,8 @@ static void json_line(const struct run_result *result, const struct run_side *ot
     json_number("jemalloc", true, machine_has_jemalloc());
     json_notes(rota, "rota_");
     json_notes(other, "baseline_");
+    if ((result->bench->flags & BENCH_NOTE_RATIOS) != 0)
+        json_note_ratios(rota, other);
     printf("}}\n");
     (void)fflush(stdout);
 }

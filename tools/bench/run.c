@@ -89,7 +89,8 @@ static int run_in_child(bench_fn fn, struct bench_run *run, double *ret_value)
 static int run_side(const struct run_result *result, bench_fn fn, struct run_side *side)
 {
     struct bench_notes *notes = &side->notes[side->count];
-    struct bench_run run = {.n = result->n, .loops = result->loops, .notes = notes};
+    struct bench_run run = {
+        .n = result->n, .loops = result->loops, .arg = result->bench->arg, .notes = notes};
     double value = 0;
     *notes = (struct bench_notes){0};
     int r = (result->bench->flags & BENCH_OWN_PROCESS) != 0 ? run_in_child(fn, &run, &value)

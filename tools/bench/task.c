@@ -266,14 +266,14 @@ static int plain_roundtrips(const struct bench_run *run, double *ret_value)
 
 const struct bench bench_task_benches[] = {
     {"task.switch", "ns", "one raw switch between two fibers", "<= 3 ns", "the same switch by hand",
-     rota_switch, plain_switch, 10000000, 1, 9, 0},
+     rota_switch, plain_switch, 10000000, 1, 9, 0, NULL},
     {"task.yield", "ns", "one yield of one of two tasks", "<= 12 ns",
-     "one read-modify-write, two switches", rota_yields, plain_yields, 5000000, 1, 9, 0},
+     "one read-modify-write, two switches", rota_yields, plain_yields, 5000000, 1, 9, 0, NULL},
     {"task.roundtrip", "ns", "a message each way between two tasks, by futures", "<= 50 ns",
-     "two stores, two switches", rota_roundtrips, plain_roundtrips, 1000000, 1, 9, 0},
+     "two stores, two switches", rota_roundtrips, plain_roundtrips, 1000000, 1, 9, 0, NULL},
     {"task.yield_debug", "ns", "task.yield in debug mode", "<= 1.10 x without", "rota, debug off",
-     rota_yields_debug, rota_yields, 5000000, 1, 9, 0},
+     rota_yields_debug, rota_yields, 5000000, 1, 9, 0, NULL},
     {"aio.sleep0", "ns", "one rota_sleep(0) of one of two tasks", "<= 20 ns",
-     "one read-modify-write, two switches", rota_sleeps, plain_yields, 5000000, 1, 9, 0},
+     "one read-modify-write, two switches", rota_sleeps, plain_yields, 5000000, 1, 9, 0, NULL},
     {0},
 };

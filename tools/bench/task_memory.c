@@ -237,12 +237,12 @@ static int plain_idle(const struct bench_run *run, double *ret_value)
 const struct bench bench_memory_benches[] = {
     {"task.parked", "bytes", "resident memory of one of 10^6 tasks that wait for a future",
      "<= 4500 bytes", "one page touched in each 256 KiB", rota_parked, plain_parked, 1000000, 1, 3,
-     BENCH_OWN_PROCESS},
+     BENCH_OWN_PROCESS, NULL},
     {"task.create_cold", "ns", "one spawn on a stack that was never used", "<= 2900 ns",
      "one mapping; a guard marker and one touch each", rota_cold, plain_cold, 100000, 1, 5,
-     BENCH_OWN_PROCESS},
+     BENCH_OWN_PROCESS, NULL},
     {"task.idle", "% CPU", "10^4 tasks that wait, for two seconds",
      "< 0.1 % CPU, <= 1 turn per loop and second", "a thread in epoll_wait()", rota_idle,
-     plain_idle, 10000, 0, 3, BENCH_OWN_PROCESS | BENCH_THREADS},
+     plain_idle, 10000, 0, 3, BENCH_OWN_PROCESS | BENCH_THREADS, NULL},
     {0},
 };

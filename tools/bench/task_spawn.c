@@ -177,11 +177,11 @@ static int plain_spawn_batch(const struct bench_run *run, double *ret_value)
 const struct bench bench_spawn_benches[] = {
     {"task.spawn_join", "ns", "one task that does nothing, spawned and awaited", "<= 40 ns",
      "a first frame, four read-modify-writes, two switches", rota_spawn_joins, plain_spawn_joins,
-     1000000, 1, 9, 0},
+     1000000, 1, 9, 0, NULL},
     {"task.spawn_batch", "ns", "one of 10^6 tasks, all spawned, then all awaited; wall time",
      "<= 60 ns", "10^6 records, then each run on one fiber", rota_spawn_batch, plain_spawn_batch,
-     1000000, 0, 3, BENCH_THREADS},
+     1000000, 0, 3, BENCH_THREADS, NULL},
     {"task.spawn_join_debug", "ns", "task.spawn_join in debug mode", "<= 1.10 x without",
-     "rota, debug off", rota_spawn_joins_debug, rota_spawn_joins, 1000000, 1, 9, 0},
+     "rota, debug off", rota_spawn_joins_debug, rota_spawn_joins, 1000000, 1, 9, 0, NULL},
     {0},
 };
