@@ -19,7 +19,12 @@ NAMES = {
     "timer.create_cancel", "timer.create_cancel_same", "timer.create_cancel_random", "timer.fire",
     "loop.turn", "loop.poll", "loop.callback",
     "ctx.get", "ctx.set", "ctx.set_shared", "ctx.set_100k", "ctx.copy", "ctx.copy_100k",
-    "aio.running_loop", "aio.sleep0",
+    "aio.running_loop", "aio.sleep0", "steal.blocked",
+} | {
+    f"steal.{load}.{think}ms"
+    for load in ("spread_0", "spread_6", "spread_64", "spread_160",
+                 "skewed_6", "skewed_64", "skewed_160")
+    for think in (0, 1, 4)
 }
 MEMBERS = ["name", "unit", "rota", "baseline", "baseline_name", "ratio", "loops", "n", "extra"]
 NUMBER_OR_NULL = (int, float, type(None))
@@ -60,7 +65,26 @@ def check_record(line):
     expect(extra["rota_min"] <= record["rota"] <= extra["rota_max"],
            f"{name}: the median is outside its spread")
     expect(0 <= extra["others_busy"] <= 1, f"{name}: extra.others_busy is no share")
+    if name.startswith("steal."):
+        check_steal(record)
     return record
+
+
+def check_steal(record):
+    """Both servers served, stalls and all, and the bound was played."""
+    name, extra = record["name"], record["extra"]
+    for side in ("rota", "baseline"):
+        expect(record[side] > 0, f"{name}: {side} answered nothing")
+        expect(extra[f"{side}_p50_us"] <= extra[f"{side}_p99_us"] <= extra[f"{side}_p999_us"],
+               f"{name}: {side}'s percentiles are in disorder")
+        expect(0 < extra[f"{side}_home"] < 256 or record["loops"] == 1,
+               f"{name}: {side} has {extra[f'{side}_home']} users on one thread")
+        stalls = extra[f"{side}_stalls"]
+        if "_0." in name or name == "steal.blocked":
+            expect(stalls == 0, f"{name}: {side} took stalls")
+        else:
+            expect(stalls + extra[f"{side}_unanswered"] > 0, f"{name}: {side} took no stall")
+        expect(name == "steal.blocked" or extra[f"{side}_bound"] > 0, f"{name}: {side}'s bound")
 
 
 def check_list(program):
