@@ -41,7 +41,7 @@ def expect(condition, what):
 
 
 def run(program, *arguments, status=0):
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=100,
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=200,
                           check=False)
     expect(done.returncode == status,
            f"{' '.join(arguments)}: status {done.returncode} and not {status}: {done.stderr}")
