@@ -80,6 +80,9 @@ void roti_runtime_exit(struct rota_runtime *runtime);
  * freed where a task outlives the shutdown. Any thread of the runtime. */
 void roti_runtime_leave(struct rota_runtime *runtime, struct roti_leftover *leftover);
 
+/* rota_run(), on a machine whose files are in the folder `root`; "" for this one. */
+int roti_run_rooted(rota_task_fn fn, void *arg, const struct rota_run_opts *opts, const char *root);
+
 /* The driver of every real loop. */
 extern const struct roti_driver roti_loop_driver;
 

@@ -2,6 +2,7 @@
 /*
  * runtime.c - rota_run(): the one place where workers are given their loops.
  */
+#include "loop/cpus.h"
 #include "loop/doorbell.h"
 #include "loop/handle_node.h"
 #include "loop/io_impl.h"
@@ -15,7 +16,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <rota/error.h>
-#include <sched.h>
 
 #define SLOW_CALLBACK_NS (100 * ROTA_MS)
 
@@ -24,18 +24,13 @@
 struct run {
     struct rota_runtime runtime;
     struct roti_stop stop;
-    cpu_set_t cpus; /* of the calling thread, for pin_cpus and to be restored */
+    struct roti_cpu_mask mask; /* of the calling thread, for pin_cpus and to be restored */
+    struct roti_cgroup cgroup;
     bool pin_cpus;
     int64_t shutdown_timeout_ns;
 };
 
 /* ---- Options ---- */
-
-static unsigned usable_cpus(const cpu_set_t *cpus)
-{
-    int count = CPU_COUNT(cpus);
-    return count < 1 ? 1 : count > ROTI_LOOP_MAX ? ROTI_LOOP_MAX : (unsigned)count;
-}
 
 static int check_opts(const struct rota_run_opts *opts)
 {
@@ -49,27 +44,12 @@ static int check_opts(const struct rota_run_opts *opts)
 
 /* ---- Threads ---- */
 
-/* Binds the calling thread to the n-th usable CPU. Best effort, as asked for performance only. */
-static void pin_thread(const cpu_set_t *cpus, unsigned n)
-{
-    cpu_set_t one;
-    unsigned seen = 0;
-    CPU_ZERO(&one);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, cpus) || seen++ != n % usable_cpus(cpus))
-            continue;
-        CPU_SET(cpu, &one);
-        sched_setaffinity(0, sizeof one, &one);
-        return;
-    }
-}
-
 static int thread_start(void *arg)
 {
     struct rota_loop *loop = arg;
     struct run *run = roti_container_of(loop->runtime, struct run, runtime);
     if (run->pin_cpus)
-        pin_thread(&run->cpus, loop->worker.index);
+        roti_cpu_mask_bind(&run->mask, loop->worker.index);
     return 0;
 }
 
@@ -79,7 +59,7 @@ static void thread_stop(void *arg)
     struct run *run = roti_container_of(loop->runtime, struct run, runtime);
     roti_loop_close(loop);
     if (run->pin_cpus && loop->worker.index == 0)
-        sched_setaffinity(0, sizeof run->cpus, &run->cpus);
+        roti_cpu_mask_apply(&run->mask);
 }
 
 /* ---- Creation ---- */
@@ -120,14 +100,15 @@ static int create_loops(struct rota_runtime *runtime, bool debug)
     return r;
 }
 
-static int run_init(struct run *run, const struct rota_run_opts *opts)
+static int run_init(struct run *run, const struct rota_run_opts *opts, const char *root)
 {
     struct rota_runtime *runtime = &run->runtime;
-    if (sched_getaffinity(0, sizeof run->cpus, &run->cpus) != 0)
-        CPU_SET(0, &run->cpus); /* more CPUs than the set can name: the caller chooses `loops` */
-    run->pin_cpus = opts->pin_cpus;
+    bool known = roti_cpu_mask_read(&run->mask);
+    roti_cgroup_init(&run->cgroup, root);
+    struct roti_cpus cpus = roti_cpus_within(&run->mask, roti_cgroup_cpu_limit(&run->cgroup));
+    run->pin_cpus = opts->pin_cpus && known; /* what cannot be restored is not changed */
     run->shutdown_timeout_ns = opts->shutdown_timeout_ns;
-    runtime->loop_count = opts->loops != 0 ? opts->loops : usable_cpus(&run->cpus);
+    runtime->loop_count = opts->loops != 0 ? opts->loops : cpus.count;
     roti_list_init(&runtime->leftovers);
     runtime->exception_fn = opts->exception_handler;
     runtime->exception_arg = opts->exception_arg;
@@ -201,7 +182,7 @@ static void watch_forks(void)
     roti_fork_on_child(forget_parent);
 }
 
-int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
+int roti_run_rooted(rota_task_fn fn, void *arg, const struct rota_run_opts *opts, const char *root)
 {
     static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
     static const struct rota_run_opts defaults;
@@ -216,7 +197,7 @@ int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
     struct run *run = roti_zalloc_aligned(_Alignof(struct run), sizeof *run);
     if (run == NULL)
         return -ENOMEM;
-    int r = run_init(run, opts);
+    int r = run_init(run, opts, root);
     if (r == 0) {
         r = run_all(run, fn, arg, !opts->no_signals);
         if (run->runtime.pool.straggler_count > 0)
@@ -228,6 +209,11 @@ int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
     roti_free_aligned(run, _Alignof(struct run), sizeof *run);
     roti_stack_pool_drain();
     return r;
+}
+
+int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *opts)
+{
+    return roti_run_rooted(fn, arg, opts, "");
 }
 
 /* ---- Questions ---- */

@@ -215,6 +215,26 @@ WRAPPER int roti_sys_unlink(const char *path)
     return (int)CALL(unlink, unlink(path));
 }
 
+WRAPPER int roti_sys_open_file(const char *path)
+{
+    return (int)CALL_AGAIN(open_file, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+}
+
+WRAPPER ssize_t roti_sys_read_file(int fd, void *buffer, size_t size)
+{
+    return CALL_AGAIN(read_file, read(fd, buffer, size));
+}
+
+WRAPPER int roti_sys_getaffinity(void *mask, size_t size)
+{
+    return (int)CALL(sched_getaffinity, syscall(SYS_sched_getaffinity, 0, size, mask));
+}
+
+WRAPPER int roti_sys_setaffinity(const void *mask, size_t size)
+{
+    return (int)CALL(sched_setaffinity, syscall(SYS_sched_setaffinity, 0, size, mask));
+}
+
 WRAPPER int roti_sys_socketpair(int ret_fds[2])
 {
     return (int)CALL(socketpair,

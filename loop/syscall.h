@@ -46,7 +46,11 @@
     X(dup)                                                                                         \
     X(open)                                                                                        \
     X(stat)                                                                                        \
-    X(unlink)
+    X(unlink)                                                                                      \
+    X(open_file)                                                                                   \
+    X(read_file)                                                                                   \
+    X(sched_getaffinity)                                                                           \
+    X(sched_setaffinity)
 
 enum roti_syscall {
 #define ROTI_SYSCALL_ENUM(name) ROTI_SYSCALL_##name,
@@ -119,6 +123,14 @@ int roti_sys_open_null(void);
 struct stat;
 int roti_sys_stat(const char *path, struct stat *ret_stat);
 int roti_sys_unlink(const char *path);
+
+/* A file for reading, and its next bytes. Sites of their own, as what fails here does no harm. */
+int roti_sys_open_file(const char *path);
+ssize_t roti_sys_read_file(int fd, void *buffer, size_t size);
+
+/* The affinity mask of the calling thread, of any size: how many bytes of it the kernel has. */
+int roti_sys_getaffinity(void *mask, size_t size);
+int roti_sys_setaffinity(const void *mask, size_t size);
 
 /* Two connected stream sockets. */
 int roti_sys_socketpair(int ret_fds[2]);

@@ -127,6 +127,33 @@ int roti_sys_open_null(void)
     return make(sizeof(struct sim_file), SIM_FILE_NULL);
 }
 
+/* ---- Files and CPUs: a scenario says how many loops there are ---- */
+
+int roti_sys_open_file(const char *path)
+{
+    sim_kernel_enter();
+    (void)path;
+    return -ENOENT;
+}
+
+ssize_t roti_sys_read_file(int fd, void *buffer, size_t size)
+{
+    (void)buffer, (void)size;
+    sim_fail("read of %d, which is no file", fd);
+}
+
+int roti_sys_getaffinity(void *mask, size_t size)
+{
+    (void)mask, (void)size;
+    return -ENOSYS;
+}
+
+int roti_sys_setaffinity(const void *mask, size_t size)
+{
+    (void)mask, (void)size;
+    return -ENOSYS;
+}
+
 /* ---- eventfd ---- */
 
 ssize_t roti_sys_write(int fd, const void *data, size_t size)

@@ -13,8 +13,9 @@ ROTA_BEGIN_DECLS
 
 /* Zero in any field means its default; a NULL opts means all defaults. Copied by the callee. */
 struct rota_run_opts {
-    unsigned loops;    /* default one per CPU that the process may use; at most 256. With 1
-                          every task is pinned, and what is ready runs in asyncio's order */
+    unsigned loops;    /* default one per CPU that the process may use, by its affinity and its
+                          CPU limit; at most 256. With 1 every task is pinned, and what is ready
+                          runs in asyncio's order */
     size_t stack_size; /* of tasks; default 256 KiB of address space */
     int64_t shutdown_timeout_ns;         /* how long leftover tasks may take; default: no limit */
     rota_exception_fn exception_handler; /* default rota_default_exception_handler() */
