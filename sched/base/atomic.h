@@ -12,7 +12,8 @@
  * Forms.    Native; ThreadSanitizer (ROTI_TSAN is 1), which does not understand fences: they are
  *           emitted, and no code may rely on one there; ROTI_MODEL, C only, where each operation
  *           calls tests/model/model.h; and ROTI_SIM, C only, which is native, but that before each
- *           operation another virtual thread may go on (tests/sim/sim.h).
+ *           operation another virtual thread may go on (tests/sim/sim.h), or its cost is charged
+ *           (tests/scaling/cost.h).
  * Rules.    Orders on operations; fences only in the two Dekker functions (sched/park.c). Fields
  *           are declared _Atomic(T), T an integer of up to 8 bytes, bool or a pointer. A failed
  *           compare-and-swap has the load half of its order.
@@ -84,25 +85,25 @@ static inline void roti_pause(void)
 
 #if ROTI_SIM
 #include "tests/sim/point.h"
-#define ROTI_AT(pointer) (sim_point(), (pointer))
+#define ROTI_AT(access, pointer) (sim_point(SIM_##access, pointer), (pointer))
 #else
-#define ROTI_AT(pointer) (pointer)
+#define ROTI_AT(access, pointer) (pointer)
 #endif
 
 #define roti_load(label, order, pointer)                                                           \
-    atomic_load_explicit(ROTI_AT(pointer), memory_order_##order)
+    atomic_load_explicit(ROTI_AT(LOAD, pointer), memory_order_##order)
 #define roti_store(label, order, pointer, value)                                                   \
-    atomic_store_explicit(ROTI_AT(pointer), value, memory_order_##order)
+    atomic_store_explicit(ROTI_AT(STORE, pointer), value, memory_order_##order)
 #define roti_exchange(label, order, pointer, value)                                                \
-    atomic_exchange_explicit(ROTI_AT(pointer), value, memory_order_##order)
+    atomic_exchange_explicit(ROTI_AT(UPDATE, pointer), value, memory_order_##order)
 #define roti_fetch_add(label, order, pointer, value)                                               \
-    atomic_fetch_add_explicit(ROTI_AT(pointer), value, memory_order_##order)
+    atomic_fetch_add_explicit(ROTI_AT(UPDATE, pointer), value, memory_order_##order)
 #define roti_fetch_sub(label, order, pointer, value)                                               \
-    atomic_fetch_sub_explicit(ROTI_AT(pointer), value, memory_order_##order)
+    atomic_fetch_sub_explicit(ROTI_AT(UPDATE, pointer), value, memory_order_##order)
 #define roti_fetch_or(label, order, pointer, value)                                                \
-    atomic_fetch_or_explicit(ROTI_AT(pointer), value, memory_order_##order)
+    atomic_fetch_or_explicit(ROTI_AT(UPDATE, pointer), value, memory_order_##order)
 #define roti_fetch_and(label, order, pointer, value)                                               \
-    atomic_fetch_and_explicit(ROTI_AT(pointer), value, memory_order_##order)
+    atomic_fetch_and_explicit(ROTI_AT(UPDATE, pointer), value, memory_order_##order)
 
 /* The order of a failed compare-and-swap: the load half of the successful one's. */
 #define ROTI_FAILURE_relaxed memory_order_relaxed
@@ -113,13 +114,13 @@ static inline void roti_pause(void)
 
 /* Strong; true when it swapped, else *expected holds what was there. */
 #define roti_cas(label, order, pointer, expected, value)                                           \
-    atomic_compare_exchange_strong_explicit(ROTI_AT(pointer), expected, value,                     \
+    atomic_compare_exchange_strong_explicit(ROTI_AT(UPDATE, pointer), expected, value,             \
                                             memory_order_##order, ROTI_FAILURE_##order)
 
 /* Weak: may fail without cause; for loops. */
 #define roti_cas_weak(label, order, pointer, expected, value)                                      \
-    atomic_compare_exchange_weak_explicit(ROTI_AT(pointer), expected, value, memory_order_##order, \
-                                          ROTI_FAILURE_##order)
+    atomic_compare_exchange_weak_explicit(ROTI_AT(UPDATE, pointer), expected, value,               \
+                                          memory_order_##order, ROTI_FAILURE_##order)
 
 #if ROTI_TSAN && defined(__GNUC__) && !defined(__clang__)
 /* gcc warns that its ThreadSanitizer ignores fences; that is known here, and relied on nowhere. */

@@ -55,6 +55,8 @@ void sim_play(const struct sim_scenario *scenario, const struct sim_options *opt
 uint64_t sim_steps(void);
 /* After a failure: prints what each task of each runtime waits for. */
 void sim_report_tasks(void);
+/* What membarrier(2) answers to a command. */
+long sim_membarrier(int command);
 bool sim_is_tracing(void);
 /* One line of the trace. */
 void sim_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));

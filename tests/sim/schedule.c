@@ -230,6 +230,14 @@ void sim_preempt(void)
     reschedule();
 }
 
+/* Memory is sequentially consistent here. */
+long sim_membarrier(int command)
+{
+    (void)command;
+    sim_preempt();
+    return 0;
+}
+
 void sim_pause(void)
 {
     if (sim.current == NULL || sim.stopped)

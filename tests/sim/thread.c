@@ -169,14 +169,14 @@ long sim_syscall(long number, ...)
 {
     va_list args;
     va_start(args, number);
-    long result = 0; /* membarrier: memory is sequentially consistent here */
+    long result = 0;
     if (number == SYS_futex) {
         const uint32_t *address = va_arg(args, const uint32_t *);
         int operation = va_arg(args, int);
         uint32_t value = va_arg(args, uint32_t);
         result = futex(address, operation, value, va_arg(args, const struct timespec *));
     } else if (number == SYS_membarrier) {
-        sim_preempt();
+        result = sim_membarrier(va_arg(args, int));
     } else {
         sim_fail("system call %ld is not simulated", number);
     }
