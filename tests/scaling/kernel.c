@@ -309,6 +309,26 @@ int roti_sys_epoll_wait(int epoll_fd, struct epoll_event *events, int count, int
     return roti_sys_epoll_pwait2(epoll_fd, events, count, timeout_ms < 0 ? -1 : timeout_ms * MS);
 }
 
+/* ---- What there is not: files, and masks of CPUs ---- */
+
+int roti_sys_open_file(const char *path)
+{
+    (void)path;
+    return -ENOENT;
+}
+
+int roti_sys_getaffinity(void *mask, size_t size)
+{
+    (void)mask, (void)size;
+    return -ENOSYS;
+}
+
+int roti_sys_setaffinity(const void *mask, size_t size)
+{
+    (void)mask, (void)size;
+    return -ENOSYS;
+}
+
 /* ---- Calls that no load makes ---- */
 
 /* The build gives their names to this function. */
