@@ -19,6 +19,7 @@
 /* What is read of one task while it is held. */
 struct snapshot {
     enum roti_state state;
+    bool runs;
     enum roti_wait_kind kind;
     const void *object;
     uint64_t waker;
@@ -27,13 +28,11 @@ struct snapshot {
     int pc_count;
 };
 
-static const char *state_name(enum roti_state state)
+static const char *state_name(enum roti_state state, bool runs)
 {
     switch (state) {
-    case ROTI_QUEUED:
-        return "ready";
-    case ROTI_RUNNING:
-        return "running";
+    case ROTI_ACTIVE:
+        return runs ? "running" : "ready";
     case ROTI_WAITING:
         return "waiting";
     case ROTI_DONE:
@@ -61,6 +60,7 @@ static void read_task(struct rota_task *task, struct snapshot *ret_snapshot)
     *ret_snapshot = (struct snapshot){0};
     /* [DU1] relaxed: only what it is doing; the hold acquires what else is read. */
     ret_snapshot->state = roti_word_state(roti_load(DU1, relaxed, &task->word));
+    ret_snapshot->runs = roti_worker_task(roti_task_worker(task)) == task;
     if (!roti_state_hold(&task->word))
         return;
     const struct roti_task_frame *frame = task->frame;
@@ -99,7 +99,7 @@ static void print_task(FILE *stream, const struct rota_task_entry *entry)
     rota_task_get_name(entry->task, name, sizeof name);
     read_task(entry->task, &snapshot);
     fprintf(stream, "task %" PRIu64 " [%s] loop %d: %s", rota_task_id(entry->task), name,
-            rota_loop_index(entry->loop), state_name(snapshot.state));
+            rota_loop_index(entry->loop), state_name(snapshot.state, snapshot.runs));
     if (snapshot.state == ROTI_WAITING)
         fprintf(stream, " for %s %p", kind_name(snapshot.kind), snapshot.object);
     if (snapshot.waker != 0)

@@ -17,6 +17,7 @@
 #include "sched/stack.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* One flow of control. Only the thread that switches touches it. */
 struct roti_fiber {
@@ -68,6 +69,10 @@ int roti_fiber_adopt_thread(struct roti_fiber *fiber);
  */
 void *roti_fiber_jump(void **ret_from_sp, void *to_sp, void *transfer);
 
+/* The same where what comes back is an int. As the last thing that a function does it needs no
+ * frame of that function: the switch returns to the function's caller. See sched/step.h. */
+int roti_fiber_suspend(void **ret_from_sp, void *to_sp, void *transfer);
+
 /*
  * Parks `from`, which is the running fiber, and goes on with `to`, which is parked; `transfer` is
  * the result of the switch that parked `to`, or its entry function's second argument.
@@ -75,12 +80,26 @@ void *roti_fiber_jump(void **ret_from_sp, void *to_sp, void *transfer);
  */
 #if ROTI_SWITCH_ANNOUNCED
 void *roti_fiber_switch(struct roti_fiber *from, struct roti_fiber *to, void *transfer);
+
+static inline int roti_fiber_switch_last(struct roti_fiber *from, struct roti_fiber *to,
+                                         void *transfer)
+{
+    return (int)(intptr_t)roti_fiber_switch(from, to, transfer);
+}
 #else
 static inline void *roti_fiber_switch(struct roti_fiber *from, struct roti_fiber *to,
                                       void *transfer)
 {
     ROTI_DEBUG_ASSERT(to->sp != NULL);
     return roti_fiber_jump(&from->sp, to->sp, transfer);
+}
+
+/* The same by roti_fiber_suspend(). */
+static inline int roti_fiber_switch_last(struct roti_fiber *from, struct roti_fiber *to,
+                                         void *transfer)
+{
+    ROTI_DEBUG_ASSERT(to->sp != NULL);
+    return roti_fiber_suspend(&from->sp, to->sp, transfer);
 }
 #endif
 

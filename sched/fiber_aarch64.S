@@ -29,7 +29,11 @@
         .globl  roti_fiber_jump
         .hidden roti_fiber_jump
         .type   roti_fiber_jump, %function
+        .globl  roti_fiber_suspend
+        .hidden roti_fiber_suspend
+        .type   roti_fiber_suspend, %function
         .p2align 6
+roti_fiber_suspend:                     /* the same; its type in C is all that differs */
 roti_fiber_jump:
         .cfi_startproc
         hint    #34                     /* bti c */
@@ -110,6 +114,7 @@ roti_fiber_resume:
 #endif
         .cfi_endproc
         .size   roti_fiber_jump, . - roti_fiber_jump
+        .size   roti_fiber_suspend, . - roti_fiber_suspend
 
 /*
  * The first thing that a fiber runs: calls x20(x19, transfer), which returns where to go in x0, x1.

@@ -59,6 +59,13 @@ bool roti_inbox_notify(struct roti_inbox *inbox);
 /* Takes a whole list, oldest first, behind what `into` holds. Returns the number of items. */
 unsigned roti_inbox_take(_Atomic(struct roti_link *) *list, struct roti_fifo *into);
 
+/* Whether an open list holds nothing. The owner, before it takes. */
+static inline bool roti_inbox_quiet(_Atomic(struct roti_link *) *list)
+{
+    /* [I12] relaxed: as [I8] while awake. */
+    return roti_load(I12, relaxed, list) == NULL;
+}
+
 /* Whether a list holds nothing (or is closed). */
 bool roti_inbox_empty(_Atomic(struct roti_link *) *list);
 

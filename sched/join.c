@@ -38,26 +38,25 @@ int rota_task_status(const struct rota_task *task, int *ret_status)
 }
 
 /* Links and suspends; `flags` say whether a cancel goes on to the child. */
-static int join(struct rota_task *task, uint64_t flags)
+static int join(struct roti_worker *worker, struct rota_task *task, uint64_t flags)
 {
-    struct rota_task *self = rota_current_task();
+    struct rota_task *self = roti_worker_task(worker);
     struct roti_wait wait;
-    roti_wait_init(&wait, ROTI_WAIT_TASK, task, 0);
+    roti_wait_init_of(&wait, self, ROTI_WAIT_TASK, task, 0);
     roti_spin_lock(&task->lock);
     if (rota_task_done(task)) {
         roti_spin_unlock(&task->lock);
         return 0;
     }
-    int r = roti_wait_begin(flags);
-    if (r < 0) {
+    if (!roti_state_begin(&self->word, flags)) {
         roti_spin_unlock(&task->lock);
-        return r;
+        return -ECANCELED;
     }
     /* [J3] relaxed: under the lock; see [CN1]. */
     roti_store(J3, relaxed, &self->awaited, (flags & ROTI_FORWARDS) != 0 ? task : NULL);
     roti_wait_link(&wait, &task->joiners);
     roti_spin_unlock(&task->lock);
-    r = roti_wait_suspend();
+    int r = roti_wait_suspend_on(worker);
     if (r < 0) {
         roti_spin_lock(&task->lock);
         roti_wait_unlink(&wait);
@@ -75,16 +74,17 @@ static int await_task(struct rota_task *task, uint64_t flags, int *ret_status)
     if (task == NULL)
         return -EINVAL;
     if (!rota_task_done(task)) {
-        if (!roti_worker_in_task())
+        struct roti_worker *worker = roti_worker_current();
+        if (!roti_worker_may_suspend(worker))
             return ROTA_ENOTASK;
         /* [J5] relaxed: a slot without a task means use after the last unref, which would wait for
          * ever. */
         ROTI_ASSERT(roti_word_state(roti_load(J5, relaxed, &task->word)) != ROTI_FREE);
-        if (task == rota_current_task())
+        if (task == roti_worker_task(worker))
             return -EDEADLK;
-        if (task->pool != rota_current_task()->pool)
+        if (task->pool != worker->pool)
             return ROTA_EOTHERRUNTIME;
-        int r = join(task, flags);
+        int r = join(worker, task, flags);
         if (r < 0)
             return r;
     }

@@ -126,6 +126,7 @@ static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsi
     worker->driver = pool->driver;
     worker->index = index;
     roti_fifo_init(&worker->local);
+    roti_fifo_init(&worker->due);
     roti_stack_cache_init(&worker->stack_cache);
     roti_ring_init(&worker->ring);
     roti_inbox_init(&worker->inbox);
@@ -271,6 +272,7 @@ static void close_queues(struct roti_worker *worker)
     struct roti_fifo left;
     struct roti_link *link;
     roti_fifo_init(&left);
+    roti_fifo_append(&left, &worker->due);
     roti_fifo_append(&left, &worker->local);
     roti_inbox_close(&worker->inbox.posts, &left);
     roti_inbox_close(&worker->inbox.tasks, &left);

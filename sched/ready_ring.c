@@ -18,11 +18,12 @@ void roti_ring_init(struct roti_ring *ring)
     roti_fifo_init(&ring->overflow);
 }
 
-/* The items of the overflow list, as any thread may ask. */
+/* The items of the overflow list, for a figure or a thief's first look. */
 static uint64_t overflow_count(const struct roti_ring *ring)
 {
-    /* [R13] acquire: pairs with [R7]; items that have left the list are seen in the ring. */
-    return roti_load(R13, acquire, &ring->overflow_count);
+    /* [R27] relaxed: a thief that sees too many finds none under the lock; too few it finds when it
+     * comes again, as it looks at all rings by roti_ring_empty() before it sleeps. */
+    return roti_load(R27, relaxed, &ring->overflow_count);
 }
 
 /* Whether the owner must look at the overflow list. */
@@ -89,18 +90,6 @@ void roti_ring_push(struct roti_ring *ring, struct roti_link *item)
 {
     if (overflows(ring) || !ring_append(ring, item))
         overflow_push(ring, item);
-}
-
-bool roti_ring_empty(const struct roti_ring *ring)
-{
-    /* The list first: a refill appends to the ring before it counts down, so that no item is
-     * overlooked on its way. */
-    if (overflow_count(ring) != 0)
-        return false;
-    /* [R14], [R15] relaxed: a parked loop's last look stands behind the heavy Dekker function,
-     * which orders it; elsewhere the answer is a hint. */
-    uint64_t head = roti_load(R14, relaxed, &ring->head);
-    return roti_load(R15, relaxed, &ring->tail) == head;
 }
 
 uint64_t roti_ring_count(const struct roti_ring *ring)

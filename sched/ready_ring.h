@@ -64,7 +64,18 @@ struct roti_link *roti_ring_pop(struct roti_ring *ring);
 int roti_ring_steal(struct roti_ring *ring, struct roti_link **out);
 
 /* Whether there was nothing at some moment of the call. Any thread. */
-bool roti_ring_empty(const struct roti_ring *ring);
+static inline bool roti_ring_empty(const struct roti_ring *ring)
+{
+    /* The list first: a refill appends to the ring before it counts down, so that no item is
+     * overlooked on its way.
+     * [R13] acquire: pairs with [R7]; items that have left the list are seen in the ring. */
+    if (roti_load(R13, acquire, &ring->overflow_count) != 0)
+        return false;
+    /* [R14], [R15] relaxed: a parked loop's last look stands behind the heavy Dekker function,
+     * which orders it; elsewhere the answer is a hint. */
+    uint64_t head = roti_load(R14, relaxed, &ring->head);
+    return roti_load(R15, relaxed, &ring->tail) == head;
+}
 
 /* How many items there are, roughly. Any thread. */
 uint64_t roti_ring_count(const struct roti_ring *ring);

@@ -73,9 +73,10 @@ static uint32_t flags_of(const struct rota_task *task)
     return roti_load(RG14, relaxed, &task->flags);
 }
 
-void roti_task_publish(struct rota_task *task, uint32_t flags, uint32_t refs)
+void roti_task_publish(struct roti_worker *worker, struct rota_task *task, uint32_t flags,
+                       uint32_t refs)
 {
-    task->id = take_id(roti_worker_current());
+    task->id = take_id(worker);
     /* [RG2], [RG3], [RG15] relaxed: [RG4] publishes them. The generation is odd in a life. */
     roti_store(RG2, relaxed, &task->flags, flags);
     uint64_t generation = roti_load(RG3, relaxed, &task->generation);

@@ -22,8 +22,10 @@ struct rota_task *roti_task_slot_get(struct roti_worker *worker);
 /* Gives back a slot that was never published. */
 void roti_task_slot_put(struct roti_worker *worker, struct rota_task *task);
 
-/* Makes a filled slot a task: number, generation, state QUEUED, `refs` references. */
-void roti_task_publish(struct rota_task *task, uint32_t flags, uint32_t refs);
+/* Makes a filled slot a task: number, generation, state ACTIVE, `refs` references. On the thread of
+ * `worker`, NULL for one without. */
+void roti_task_publish(struct roti_worker *worker, struct rota_task *task, uint32_t flags,
+                       uint32_t refs);
 
 /* Which task runs on a stack, for the report of its overflow: roti_overflow_describe_fn. */
 void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size);

@@ -58,7 +58,7 @@ static void task_complete(struct rota_task *task, int status)
     task->status = status;
     uint64_t word = roti_state_finish(&task->word);
     while ((wait = roti_wait_first(&task->joiners)) != NULL)
-        if (roti_wait_claim(wait, roti_join_result(wait, word)))
+        if (roti_wait_claim_by(wait, roti_join_result(wait, word), task->id))
             roti_list_push_back(&woken, &wait->link);
     roti_spin_unlock(&task->lock);
     roti_wait_wake_all(&woken);
@@ -96,12 +96,19 @@ static void task_fill(struct rota_task *task, struct roti_pool *pool, struct rot
 {
     size_t reserved = (sizeof(struct roti_task_frame) + 15) & ~(size_t)15;
     struct roti_task_frame *frame = (void *)(roti_stack_top(stack) - reserved);
-    memset(frame, 0, sizeof *frame);
+    /* Field by field: compilers clear so much memory by an instruction that takes 30 cycles. */
     frame->stack = stack;
     frame->fn = spawn->fn;
     frame->arg = spawn->arg;
     frame->arg_release = spawn->opts != NULL ? spawn->opts->arg_release : NULL;
+    frame->wait = NULL;
     frame->spawned_at = spawn->spawned_at;
+    frame->ran_on = NULL;
+    frame->suspended_by = ROTI_SWITCH_NONE;
+    frame->scope = NULL;
+    frame->waits_after_cancel = 0;
+    /* [T10] relaxed: nobody knows the task yet. */
+    roti_store(T10, relaxed, &frame->waker, 0);
     roti_fiber_init(&frame->fiber, stack, reserved, task_main, task);
     stack->owner = task;
     task->frame = frame;
@@ -166,10 +173,10 @@ static int task_create(struct roti_pool *pool, struct roti_worker *worker, bool 
     return 0;
 }
 
-int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
+/* Spawns on `worker`. `here`: the caller is that worker's own thread. */
+static int spawn_on(struct roti_pool *pool, struct roti_worker *worker, bool here,
                     const struct roti_spawn *spawn, struct rota_task **ret_task)
 {
-    bool here = roti_worker_current() == worker;
     bool internal = (spawn->flags & ROTI_TASK_INTERNAL) != 0;
     struct rota_task *task;
     if (spawn->fn == NULL)
@@ -181,12 +188,21 @@ int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
         roti_pool_unadmit(pool, here ? worker : NULL, internal);
         return r;
     }
-    roti_task_publish(task, spawn->flags, ret_task != NULL ? 2 : 1);
+    roti_task_publish(here ? worker : NULL, task, spawn->flags, ret_task != NULL ? 2 : 1);
     roti_pool_spawned(pool, here ? worker : NULL, internal);
     if (ret_task != NULL)
         *ret_task = task;
-    roti_task_enqueue(task);
+    if (here)
+        roti_task_enqueue_from(worker, task);
+    else
+        roti_task_enqueue(task);
     return 0;
+}
+
+int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
+                    const struct roti_spawn *spawn, struct rota_task **ret_task)
+{
+    return spawn_on(pool, worker, roti_worker_current() == worker, spawn, ret_task);
 }
 
 int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
@@ -197,13 +213,12 @@ int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
         .fn = fn, .arg = arg, .opts = opts, .spawned_at = __builtin_return_address(0)};
     if (worker == NULL)
         return roti_fork_no_loop();
-    return roti_task_spawn(worker->pool, worker, &spawn, ret_task);
+    return spawn_on(worker->pool, worker, true, &spawn, ret_task);
 }
 
 /* ---- Steps ---- */
 
-/* After the last switch: the stack goes back, and the runtime's reference ends. */
-static void task_retire(struct roti_worker *worker, struct rota_task *task)
+void roti_task_retire(struct roti_worker *worker, struct rota_task *task)
 {
     struct roti_stack *stack = task->frame->stack;
     /* [T5] relaxed: only marks; see roti_task_visit(). */
@@ -215,50 +230,12 @@ static void task_retire(struct roti_worker *worker, struct rota_task *task)
     roti_pool_retire(worker->pool, worker, internal);
 }
 
-/* Runs what the task asked to be run on this stack. Nothing may suspend meanwhile. */
-static void run_call(struct roti_worker *worker)
+void roti_task_run_call(struct roti_worker *worker)
 {
     struct roti_call *call = worker->call;
     worker->on_loop_stack = true;
     call->result = call->fn(call->arg);
     worker->on_loop_stack = false;
-}
-
-/* Makes `task` the current one of this loop, and counts. */
-static void step_begin(struct roti_worker *worker, struct rota_task *task)
-{
-    struct roti_task_frame *frame = task->frame;
-    if (frame->ran_on != NULL && !roti_task_pinned(task))
-        roti_count(worker, resumes, 1);
-    if (frame->ran_on != worker) {
-        if (frame->ran_on != NULL)
-            roti_count(worker, migrations, 1);
-        frame->ran_on = worker;
-    }
-    roti_task_set_worker(task, worker);
-    roti_state_run(&task->word);
-    worker->current = task;
-    worker->thread_object->context = &task->context;
-    roti_count(worker, switches, 1);
-}
-
-void roti_task_step(struct roti_worker *worker, struct rota_task *task)
-{
-    step_begin(worker, task);
-    enum roti_switch why;
-    while ((why = (enum roti_switch)(uintptr_t)roti_fiber_switch(
-                &worker->fiber, &task->frame->fiber, worker)) == ROTI_SWITCH_CALL)
-        run_call(worker);
-    worker->thread_object->context = &worker->context;
-    worker->current = NULL;
-    if (why == ROTI_SWITCH_DONE) {
-        task_retire(worker, task);
-    } else if (why == ROTI_SWITCH_YIELD) {
-        roti_state_requeue(&task->word);
-        roti_task_enqueue(task);
-    } else if (roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE) {
-        roti_task_enqueue(task);
-    }
 }
 
 /* Debug: a task that swallowed its cancellation and goes on waiting is named, once. */
@@ -278,27 +255,34 @@ void roti_task_set_suspend_hook(roti_suspend_fn hook)
     roti_store(SW1, release, &suspend_hook, hook);
 }
 
-void roti_task_switch_out(struct rota_task *task, enum roti_switch why)
+/* Before a suspension that somebody wants to hear of. */
+static __attribute__((noinline)) void tell_suspension(struct rota_task *task, roti_suspend_fn hook)
 {
-    struct roti_worker *worker = roti_worker_current();
+    if (hook != NULL)
+        hook(task);
+    if (task->pool->debug)
+        check_swallowed(task);
+}
+
+int roti_task_switch_out(struct roti_worker *worker, struct rota_task *task, enum roti_switch why)
+{
     /* [SW2] acquire: pairs with [SW1], so that what the hook reads was written. */
     roti_suspend_fn hook = roti_load(SW2, acquire, &suspend_hook);
-    if (__builtin_expect(hook != NULL, 0) && why != ROTI_SWITCH_CALL)
-        hook(task);
-    if (task->pool->debug && why != ROTI_SWITCH_CALL)
-        check_swallowed(task);
-    (void)roti_fiber_switch(&task->frame->fiber, &worker->fiber, (void *)(uintptr_t)why);
+    if (__builtin_expect(hook != NULL || worker->pool->debug, 0) && why != ROTI_SWITCH_CALL)
+        tell_suspension(task, hook);
+    void *loop_asks = (void *)(intptr_t)why;
+    return roti_fiber_switch_last(&task->frame->fiber, &worker->fiber, loop_asks);
 }
 
 int rota_yield(void)
 {
-    if (!roti_worker_in_task())
+    struct roti_worker *worker = roti_worker_current();
+    if (!roti_worker_may_suspend(worker))
         return ROTA_ENOTASK;
-    struct rota_task *task = roti_worker_current()->current;
+    struct rota_task *task = roti_worker_task(worker);
     if (roti_state_deliver(&task->word))
         return -ECANCELED;
-    roti_task_switch_out(task, ROTI_SWITCH_YIELD);
-    return roti_state_deliver(&task->word) ? -ECANCELED : 0;
+    return roti_task_switch_out(worker, task, ROTI_SWITCH_YIELD);
 }
 
 void rota_pin(void)
@@ -321,11 +305,11 @@ int rota_call_on_loop_stack(int (*fn)(void *arg), void *arg)
 {
     if (fn == NULL)
         return -EINVAL;
-    if (!roti_worker_in_task())
-        return fn(arg);
     struct roti_worker *worker = roti_worker_current();
+    if (!roti_worker_may_suspend(worker))
+        return fn(arg);
     struct roti_call call = {.fn = fn, .arg = arg};
     worker->call = &call;
-    roti_task_switch_out(worker->current, ROTI_SWITCH_CALL);
+    (void)roti_task_switch_out(worker, roti_worker_task(worker), ROTI_SWITCH_CALL);
     return call.result;
 }

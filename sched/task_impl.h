@@ -56,10 +56,11 @@ struct roti_task_frame {
     rota_task_fn fn;
     void *arg;
     void (*arg_release)(void *arg);
-    struct roti_wait *wait;      /* first wait of the present suspension; for dump and forwarding */
-    const void *spawned_at;      /* return address of the spawn */
-    struct roti_worker *ran_on;  /* of its last step */
-    struct rota_timeout *scope;  /* innermost timeout scope; task only */
+    struct roti_wait *wait;     /* first wait of the present suspension; for dump and forwarding */
+    const void *spawned_at;     /* return address of the spawn */
+    struct roti_worker *ran_on; /* of its last step */
+    uint32_t suspended_by;      /* enum roti_switch: what it was suspended by; NONE before it ran */
+    struct rota_timeout *scope; /* innermost timeout scope; task only */
     unsigned waits_after_cancel; /* debug: since a delivered request; task only */
     _Atomic(uint64_t) waker;     /* number of the task that last woke it; 0: none; any thread */
 };
@@ -108,23 +109,27 @@ struct roti_spawn {
 int roti_task_spawn(struct roti_pool *pool, struct roti_worker *worker,
                     const struct roti_spawn *spawn, struct rota_task **ret_task);
 
-/* Puts a QUEUED task where it belongs: own ring, local queue, or an inbox. Any thread. */
+/* Puts an ACTIVE task where it belongs: own ring, local queue, or an inbox. Any thread. */
 void roti_task_enqueue(struct rota_task *task);
+
+/* The same on the thread of `self`, a worker of the task's own pool. */
+void roti_task_enqueue_from(struct roti_worker *self, struct rota_task *task);
 
 /* The same, but to the inbox of the loop that it last ran on: for one of many woken at once. */
 void roti_task_enqueue_away(struct rota_task *task);
 
 /* What a task asks of its loop when it switches away. */
 enum roti_switch {
+    ROTI_SWITCH_NONE,  /* it has not run yet */
     ROTI_SWITCH_PARK,  /* it waits: publish that its registers are saved */
     ROTI_SWITCH_YIELD, /* it is ready: queue it */
     ROTI_SWITCH_DONE,  /* it has ended: its stack is free */
     ROTI_SWITCH_CALL,  /* run a function on the loop's stack and come back */
 };
 
-/* Switches from the current task to its loop. Returns when the task is resumed, on whatever thread.
- */
-void roti_task_switch_out(struct rota_task *task, enum roti_switch why);
+/* Switches from the current task of `worker` to the loop. Returns when the task is resumed, on
+ * whatever thread, what step_outcome() has said. */
+int roti_task_switch_out(struct roti_worker *worker, struct rota_task *task, enum roti_switch why);
 
 /* Told of each suspension of every task, on the task's own stack, when all is ready for it. May
  * call whatever does not suspend: cancel the task, for one. */
@@ -133,8 +138,10 @@ typedef void (*roti_suspend_fn)(struct rota_task *task);
 /* Installs such a function, NULL to remove it. For tests; any thread, so it must be thread-safe. */
 void roti_task_set_suspend_hook(roti_suspend_fn hook);
 
-/* Runs one step of a QUEUED task on the loop's thread. */
-void roti_task_step(struct roti_worker *worker, struct rota_task *task);
+/* For sched/step.h: runs what the current task asks to be run on the loop's stack; gives back what
+ * a task had whose body has ended. */
+void roti_task_run_call(struct roti_worker *worker);
+void roti_task_retire(struct roti_worker *worker, struct rota_task *task);
 
 /* Who is told of failures that nobody else sees: always the same function, set by the layer above
  * before any task. `worker` is the one of the thread where it became final, or NULL. */

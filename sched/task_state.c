@@ -49,33 +49,14 @@ void roti_state_init(roti_word *word)
 {
     /* [W3] relaxed: [RG4] publishes it to whoever finds the slot through the registry, and a queue
      * to whoever runs the task. */
-    roti_store(W3, relaxed, word, (uint64_t)ROTI_QUEUED | WINNER_NONE);
-}
-
-uint64_t roti_state_run(roti_word *word)
-{
-    uint64_t from = word_guess(word);
-    uint64_t to;
-    do {
-        ROTI_ASSERT(roti_word_state(from) == ROTI_QUEUED);
-        to = with_state(from, ROTI_RUNNING);
-    } while (!word_change(word, &from, to));
-    return to;
-}
-
-void roti_state_requeue(roti_word *word)
-{
-    uint64_t from = word_guess(word);
-    do
-        ROTI_ASSERT(roti_word_state(from) == ROTI_RUNNING);
-    while (!word_change(word, &from, with_state(from, ROTI_QUEUED)));
+    roti_store(W3, relaxed, word, (uint64_t)ROTI_ACTIVE | WINNER_NONE);
 }
 
 bool roti_state_begin(roti_word *word, uint64_t flags)
 {
     uint64_t from = word_guess(word);
     for (;;) {
-        ROTI_ASSERT(roti_word_state(from) == ROTI_RUNNING);
+        ROTI_ASSERT(roti_word_state(from) == ROTI_ACTIVE);
         bool deliver = roti_word_undelivered(from) > 0 && (flags & ROTI_ABSORBS) == 0;
         if (deliver && (flags & ROTI_KEEPS) != 0)
             return false;
@@ -95,7 +76,7 @@ bool roti_state_stay(roti_word *word, bool abandon)
         enum roti_state state = roti_word_state(from);
         if (state != ROTI_NOTIFIED && !(abandon && state == ROTI_PARKING))
             return false;
-    } while (!word_change(word, &from, with_state(from, ROTI_RUNNING)));
+    } while (!word_change(word, &from, with_state(from, ROTI_ACTIVE)));
     return true;
 }
 
@@ -105,7 +86,7 @@ enum roti_next roti_state_parked(roti_word *word)
     for (;;) {
         enum roti_state state = roti_word_state(from);
         ROTI_ASSERT(state == ROTI_PARKING || state == ROTI_CLAIMED || state == ROTI_NOTIFIED);
-        uint64_t to = with_state(from, state == ROTI_PARKING ? ROTI_WAITING : ROTI_QUEUED);
+        uint64_t to = with_state(from, state == ROTI_PARKING ? ROTI_WAITING : ROTI_ACTIVE);
         if (word_change(word, &from, to))
             return state == ROTI_NOTIFIED ? ROTI_NEXT_ENQUEUE : ROTI_NEXT_NOTHING;
     }
@@ -129,7 +110,7 @@ enum roti_next roti_state_claim(roti_word *word, unsigned winner)
         enum roti_state state = roti_word_state(from);
         if (state != ROTI_PARKING && state != ROTI_WAITING)
             return ROTI_NEXT_NOTHING;
-        uint64_t to = with_state(from, state == ROTI_PARKING ? ROTI_CLAIMED : ROTI_QUEUED);
+        uint64_t to = with_state(from, state == ROTI_PARKING ? ROTI_CLAIMED : ROTI_ACTIVE);
         to = (to & ~ROTI_WINNER_MASK) | (uint64_t)winner << ROTI_WINNER_SHIFT;
         if (word_change(word, &from, to))
             return state == ROTI_PARKING ? ROTI_NEXT_RELEASE : ROTI_NEXT_ENQUEUE;
@@ -138,9 +119,11 @@ enum roti_next roti_state_claim(roti_word *word, unsigned winner)
 
 enum roti_next roti_state_release(roti_word *word)
 {
-    uint64_t from = word_guess(word);
+    /* [W4] acquire: pairs with [W2] of `parked`; the registers are saved, and whoever takes it
+     * from a queue must see them. */
+    uint64_t from = roti_load(W4, acquire, word);
     do {
-        if (roti_word_state(from) == ROTI_QUEUED)
+        if (roti_word_state(from) == ROTI_ACTIVE)
             return ROTI_NEXT_ENQUEUE;
         ROTI_ASSERT(roti_word_state(from) == ROTI_CLAIMED);
     } while (!word_change(word, &from, with_state(from, ROTI_NOTIFIED)));
@@ -154,11 +137,11 @@ static enum roti_next mark_undelivered(uint64_t from, uint64_t *ret_to)
     uint64_t to = count_up(from, ROTI_UNDELIVERED_SHIFT);
     bool waits = state == ROTI_PARKING || state == ROTI_WAITING;
     if (waits && (from & ROTI_ABSORBS) == 0) {
-        to = with_state(to, state == ROTI_PARKING ? ROTI_NOTIFIED : ROTI_QUEUED);
+        to = with_state(to, state == ROTI_PARKING ? ROTI_NOTIFIED : ROTI_ACTIVE);
         to = (to & ~ROTI_WINNER_MASK) | WINNER_CANCEL;
     }
     *ret_to = to;
-    return roti_word_state(to) == ROTI_QUEUED && state == ROTI_WAITING ? ROTI_NEXT_ENQUEUE
+    return roti_word_state(to) == ROTI_ACTIVE && state == ROTI_WAITING ? ROTI_NEXT_ENQUEUE
                                                                        : ROTI_NEXT_NOTHING;
 }
 
@@ -219,7 +202,7 @@ unsigned roti_state_uncancel(roti_word *word, unsigned ticket)
     }
 }
 
-bool roti_state_deliver(roti_word *word)
+bool roti_state_deliver_any(roti_word *word)
 {
     uint64_t from = word_guess(word);
     do {
@@ -234,7 +217,7 @@ uint64_t roti_state_finish(roti_word *word)
     uint64_t from = word_guess(word);
     uint64_t to;
     do {
-        ROTI_ASSERT(roti_word_state(from) == ROTI_RUNNING);
+        ROTI_ASSERT(roti_word_state(from) == ROTI_ACTIVE);
         to = with_state(from, ROTI_DONE);
     } while (!word_change(word, &from, to));
     return to;

@@ -10,29 +10,38 @@
  *             that each decision is one compare-and-swap. The function of each transition returns
  *             what its caller must do next.
  *
- *                  spawn           resume            begin            parked
- *             FREE -----> QUEUED ---------> RUNNING --------> PARKING ------> WAITING
- *                            ^                 |  ^              | |            | |
- *                            |                 |  |  stay  claim | | cancel     | | claim, cancel
- *                            |                 |  +--------------|-|--NOTIFIED  | |
- *                            |                 v     release     v |     ^      | |
- *                            |               DONE    CLAIMED ----|-|-----+      | |
- *                            |                          | parked | |            | |
- *                            +--------------------------+--------+-+------------+-+
+ *             from      by              to        what its caller does then
+ *             --------  --------------  --------  -----------------------------------
+ *             FREE      init            ACTIVE    enqueues
+ *             ACTIVE    begin           PARKING   links waits, switches away
+ *             PARKING   parked          WAITING   nothing
+ *                       stay (abandon)  ACTIVE    goes on
+ *                       claim           CLAIMED   unlocks the object, then release
+ *                       cancel          NOTIFIED  nothing
+ *             CLAIMED   release         NOTIFIED  nothing
+ *                       parked          ACTIVE    nothing: release finds it and enqueues
+ *             NOTIFIED  parked          ACTIVE    enqueues
+ *                       stay            ACTIVE    goes on
+ *             WAITING   claim, cancel   ACTIVE    enqueues
+ *                       hold            PARKING   reads the stack, then parked
+ *             ACTIVE    finish          DONE      wakes the joiners
+ *
+ *             ACTIVE is a task that runs, is in a queue, or is on its way there: to wakers and
+ *             cancellers it is all the same, and so neither a resume nor a yield changes the word.
+ *             Who has the task in hand is known to the queues, which hand it over.
  *
  *             A waker that claims a task which is still PARKING must unlock its object before the
  *             task may run: it goes to CLAIMED, and its release to NOTIFIED. Whichever of
  *             release and parked comes second finds the other's mark and queues the task. A dump
  *             that must read the stack of a WAITING task holds it by going back to PARKING, and
- *             lets go by `parked`: the same rendezvous, no state of its own. Not drawn: a yield
- *             goes from RUNNING to QUEUED, a wait that is abandoned from PARKING to RUNNING, the
- *             dump's hold from WAITING to PARKING.
- * Invariants. I1 Only the transition that leads to QUEUED entitles to enqueue, once.
+ *             lets go by `parked`: the same rendezvous, no state of its own.
+ * Invariants. I1 Each suspension ends in one transition to ACTIVE; whoever makes it enqueues, or
+ *                leaves it to the release that follows.
  *             I2 The winner is written by the claim that succeeds, and by no other.
  *             I3 requests >= 1 whenever a cancel won. undelivered <= requests at the time it was
  *                raised. A delivery zeroes undelivered and adds one to deliveries.
- * Threads.    roti_state_run, _begin, _stay, _finish, _deliver: the task's own thread. All others:
- *             any thread that holds a reference.
+ * Threads.    roti_state_begin, _stay, _finish, _deliver: whoever has the ACTIVE task in hand. All
+ *             others: any thread that holds a reference.
  */
 #ifndef ROTI_TASK_STATE_H
 #define ROTI_TASK_STATE_H
@@ -41,8 +50,7 @@
 
 enum roti_state {
     ROTI_FREE,     /* the slot has no task */
-    ROTI_QUEUED,   /* in a queue, or in the hands of whoever is about to put it there */
-    ROTI_RUNNING,  /* on a thread */
+    ROTI_ACTIVE,   /* it runs, or is in a queue or on its way there */
     ROTI_PARKING,  /* about to suspend, or held by a dump */
     ROTI_CLAIMED,  /* a waker has won, and has not let go: its object may be locked */
     ROTI_NOTIFIED, /* a waker has won and let go before the task was parked */
@@ -108,34 +116,28 @@ enum roti_next {
 extern "C" {
 #endif
 
-/* FREE -> QUEUED: a new task, all counts zero. Before the slot is visible to others. */
+/* FREE -> ACTIVE: a new task, all counts zero. Before the slot is visible to others. */
 void roti_state_init(roti_word *word);
 
-/* QUEUED -> RUNNING. Returns the word as it is now. */
-uint64_t roti_state_run(roti_word *word);
-
-/* RUNNING -> QUEUED: a yield. Called after the switch, from the other stack. */
-void roti_state_requeue(roti_word *word);
-
 /*
- * RUNNING -> PARKING with `flags` of ROTI_WAIT_FLAGS, winner none. False, and the state stays
- * RUNNING, when a cancellation is undelivered and the wait does not absorb it: it is delivered now,
+ * ACTIVE -> PARKING with `flags` of ROTI_WAIT_FLAGS, winner none. False, and the state stays
+ * ACTIVE, when a cancellation is undelivered and the wait does not absorb it: it is delivered now,
  * unless the wait keeps it.
  */
 bool roti_state_begin(roti_word *word, uint64_t flags);
 
-/* PARKING or NOTIFIED -> RUNNING without a switch. False while a waker has not let go (CLAIMED);
+/* PARKING or NOTIFIED -> ACTIVE without a switch. False while a waker has not let go (CLAIMED);
  * true tells that the task goes on: look at the winner. From PARKING only if `abandon`. */
 bool roti_state_stay(roti_word *word, bool abandon);
 
-/* PARKING -> WAITING, or CLAIMED -> QUEUED, or NOTIFIED -> QUEUED. Called after the switch from the
+/* PARKING -> WAITING, or CLAIMED -> ACTIVE, or NOTIFIED -> ACTIVE. Called after the switch from the
  * other stack, and by a holder that lets go. ENQUEUE only in the last case. */
 enum roti_next roti_state_parked(roti_word *word);
 
 /* WAITING -> PARKING: the stack will not move until roti_state_parked(). False if not waiting. */
 bool roti_state_hold(roti_word *word);
 
-/* A wait has won: PARKING -> CLAIMED (RELEASE), WAITING -> QUEUED (ENQUEUE); else NOTHING: lost.
+/* A wait has won: PARKING -> CLAIMED (RELEASE), WAITING -> ACTIVE (ENQUEUE); else NOTHING: lost.
  * The caller holds the lock of the wait's object. */
 enum roti_next roti_state_claim(roti_word *word, unsigned winner);
 
@@ -161,10 +163,18 @@ void roti_state_deliver_forwarded(roti_word *word);
 unsigned roti_state_uncancel(roti_word *word, unsigned ticket);
 #define ROTI_TICKET_NONE 0x10000U
 
-/* Delivers what is undelivered. True if there was anything. */
-bool roti_state_deliver(roti_word *word);
+/* The same where there may be something. */
+bool roti_state_deliver_any(roti_word *word);
 
-/* RUNNING -> DONE. Returns the final word. */
+/* Delivers what is undelivered. True if there was anything. */
+static inline bool roti_state_deliver(roti_word *word)
+{
+    /* [W5] relaxed: a request that is not seen yet is told at the next suspension. */
+    uint64_t seen = roti_load(W5, relaxed, word);
+    return __builtin_expect(roti_word_undelivered(seen) > 0, 0) && roti_state_deliver_any(word);
+}
+
+/* ACTIVE -> DONE. Returns the final word. */
 uint64_t roti_state_finish(roti_word *word);
 
 #ifdef __cplusplus

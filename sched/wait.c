@@ -17,20 +17,15 @@
 void roti_wait_init(struct roti_wait *wait, enum roti_wait_kind kind, const void *object,
                     unsigned index)
 {
-    *wait = (struct roti_wait){
-        .task = rota_current_task(),
-        .object = object,
-        .kind = (uint8_t)kind,
-        .index = (uint8_t)index,
-    };
-    roti_list_init(&wait->link);
+    roti_wait_init_of(wait, rota_current_task(), kind, object, index);
 }
 
 int roti_wait_begin(uint64_t flags)
 {
-    if (!roti_worker_in_task())
+    struct roti_worker *worker = roti_worker_current();
+    if (!roti_worker_may_suspend(worker))
         return ROTA_ENOTASK;
-    struct rota_task *task = roti_worker_current()->current;
+    struct rota_task *task = roti_worker_task(worker);
     return roti_state_begin(&task->word, flags) ? 0 : -ECANCELED;
 }
 
@@ -54,13 +49,10 @@ void roti_wait_unlink(struct roti_wait *wait)
     roti_list_remove(&wait->link);
 }
 
-int roti_wait_suspend(void)
+intptr_t roti_wait_outcome(struct rota_task *task)
 {
-    struct rota_task *task = roti_worker_current()->current;
-    if (!roti_state_stay(&task->word, false))
-        roti_task_switch_out(task, ROTI_SWITCH_PARK);
     task->frame->wait = NULL;
-    /* [WT1] relaxed: the claim was ordered before this by the transition to RUNNING. */
+    /* [WT1] relaxed: the claim came before, by the queue that handed it over, or by `stay`. */
     uint64_t word = roti_load(WT1, relaxed, &task->word);
     unsigned winner = roti_word_winner(word);
     if (winner != ROTI_WINNER_CANCEL)
@@ -70,9 +62,22 @@ int roti_wait_suspend(void)
     return -ECANCELED;
 }
 
+int roti_wait_suspend(void)
+{
+    return roti_wait_suspend_on(roti_worker_current());
+}
+
+int roti_wait_suspend_on(struct roti_worker *worker)
+{
+    struct rota_task *task = roti_worker_task(worker);
+    if (roti_state_stay(&task->word, false))
+        return (int)roti_wait_outcome(task);
+    return roti_task_switch_out(worker, task, ROTI_SWITCH_PARK);
+}
+
 void roti_wait_abandon(void)
 {
-    struct rota_task *task = roti_worker_current()->current;
+    struct rota_task *task = roti_worker_task(roti_worker_current());
     while (!roti_state_stay(&task->word, true))
         roti_pause(); /* a claimer that will let go in a few instructions */
     task->frame->wait = NULL;
@@ -92,6 +97,12 @@ struct roti_wait *roti_wait_first(struct roti_list *waits)
 
 bool roti_wait_claim(struct roti_wait *wait, int64_t result)
 {
+    const struct rota_task *self = wait->task != NULL ? rota_current_task() : NULL;
+    return roti_wait_claim_by(wait, result, self != NULL ? self->id : 0);
+}
+
+bool roti_wait_claim_by(struct roti_wait *wait, int64_t result, uint64_t waker)
+{
     ROTI_DEBUG_ASSERT(!wait->linked); /* [W1] */
     if (wait->task == NULL) {
         wait->result = result;
@@ -103,9 +114,8 @@ bool roti_wait_claim(struct roti_wait *wait, int64_t result)
     ROTI_PLAIN_WRITE(&wait->result);
     wait->next = (uint8_t)next;
     wait->result = result;
-    struct rota_task *self = rota_current_task();
     /* [WT2] relaxed: for the dump, which may hold the task just now. */
-    roti_store(WT2, relaxed, &wait->task->frame->waker, self != NULL ? self->id : 0);
+    roti_store(WT2, relaxed, &wait->task->frame->waker, waker);
     return true;
 }
 

@@ -33,6 +33,7 @@
 #include "sched/task_state.h"
 
 struct rota_task;
+struct roti_worker;
 struct roti_thread_waiter;
 
 /* X(kind, text): what a wait is for, and what its object is. The dump prints it. */
@@ -74,7 +75,25 @@ extern "C" {
 
 /* ---- The waiter: a task ---- */
 
-/* Fills in a wait of the current task. `index` is 0 where there is one wait only. */
+/* Fills in a wait of `task`, the current one. `index` is 0 where there is one wait only. */
+static inline void roti_wait_init_of(struct roti_wait *wait, struct rota_task *task,
+                                     enum roti_wait_kind kind, const void *object, unsigned index)
+{
+    wait->task = task;
+    wait->thread = NULL;
+    wait->object = object;
+    wait->result = 0;
+    wait->kind = (uint8_t)kind;
+    wait->index = (uint8_t)index;
+    wait->next = 0;
+    wait->linked = false;
+    wait->forwarded = false;
+    wait->first_ticket = 0;
+    wait->last_ticket = 0;
+    roti_list_init(&wait->link);
+}
+
+/* The same, of whatever task is the current one. */
 void roti_wait_init(struct roti_wait *wait, enum roti_wait_kind kind, const void *object,
                     unsigned index);
 
@@ -96,6 +115,12 @@ void roti_wait_unlink(struct roti_wait *wait);
 /* Suspends until a claim or a cancellation. The index (>= 0) of the wait that won, or -ECANCELED.
  * No lock may be held. The caller may be on another thread afterwards. */
 int roti_wait_suspend(void);
+
+/* The same for a caller that knows on which worker it is. */
+int roti_wait_suspend_on(struct roti_worker *worker);
+
+/* What a wait of `task` that is over returns, which counts as told: for whoever resumes it. */
+intptr_t roti_wait_outcome(struct rota_task *task);
 
 /* Takes a roti_wait_begin() back: nothing was linked, or everything is unlinked again. A request
  * that arrived meanwhile stays undelivered. */
@@ -129,6 +154,9 @@ struct roti_wait *roti_wait_first(struct roti_list *waits);
 /* Gives the unlinked wait its result if its waiter has not been won by another. Under the object's
  * lock. True: it must be given to roti_wait_wake() after the unlock; its link is the caller's. */
 bool roti_wait_claim(struct roti_wait *wait, int64_t result);
+
+/* The same, where the waker is known: a task's number, 0 for none. */
+bool roti_wait_claim_by(struct roti_wait *wait, int64_t result, uint64_t waker);
 
 /* Makes a claimed waiter runnable. No lock held. The wait must not be touched afterwards. */
 void roti_wait_wake(struct roti_wait *wait);

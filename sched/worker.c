@@ -25,6 +25,7 @@
 #include "sched/park.h"
 #include "sched/pool.h"
 #include "sched/registry.h"
+#include "sched/step.h"
 
 /* Steps of each queue in one turn, before the other has its turn. */
 #define LOCAL_BUDGET 244
@@ -40,20 +41,19 @@ struct roti_worker *roti_worker_current(void)
 
 bool roti_worker_in_task(void)
 {
-    struct roti_worker *worker = roti_worker_current();
-    return worker != NULL && worker->current != NULL && !worker->on_loop_stack;
+    return roti_worker_may_suspend(roti_worker_current());
 }
 
 struct rota_task *rota_current_task(void)
 {
     struct roti_worker *worker = roti_worker_current();
-    return worker != NULL ? worker->current : NULL;
+    return worker != NULL ? roti_worker_task(worker) : NULL;
 }
 
 /* ---- Queues ---- */
 
 /* Moves what others posted behind the local queue; unpinned tasks to the ring. Owner. */
-static void take_inbox(struct roti_worker *worker)
+static __attribute__((noinline)) void empty_inbox(struct roti_worker *worker)
 {
     struct roti_fifo tasks;
     struct roti_link *link;
@@ -69,10 +69,15 @@ static void take_inbox(struct roti_worker *worker)
         roti_count(worker, posts_received, count);
 }
 
+static inline void take_inbox(struct roti_worker *worker)
+{
+    if (!roti_inbox_quiet(&worker->inbox.posts) || !roti_inbox_quiet(&worker->inbox.tasks))
+        empty_inbox(worker);
+}
+
 void roti_worker_push_local(struct roti_worker *worker, struct roti_work *work)
 {
-    roti_inbox_take(&worker->inbox.posts, &worker->local); /* posted before: runs before */
-    roti_fifo_push(&worker->local, &work->link);
+    step_push_local(worker, work);
 }
 
 void roti_worker_notify(struct roti_worker *worker)
@@ -130,9 +135,9 @@ static bool post_onwards(struct rota_task *task)
 static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool away)
 {
     struct roti_worker *last = roti_task_worker(task);
-    if (roti_task_pinned(task) || self->pool->worker_count == 1) {
+    if (roti_task_stays(self->pool, task)) {
         if (last == self)
-            roti_worker_push_local(self, &task->work);
+            step_push_local(self, &task->work);
         else
             (void)roti_worker_post(last, &task->work);
     } else if (ROTI_MIGRATE && post_onwards(task)) {
@@ -161,11 +166,16 @@ static void enqueue(struct rota_task *task, bool away)
     /* A closed inbox refuses it: the task outlived the shutdown deadline, and stays where it is. */
     roti_pool_foreign_enter(pool);
     struct roti_worker *last = roti_task_worker(task);
-    if (roti_task_pinned(task) || pool->worker_count == 1)
+    if (roti_task_stays(pool, task))
         (void)roti_worker_post(last, &task->work);
     else if (!ROTI_MIGRATE || !post_onwards(task))
         post_task(last, task);
     roti_pool_foreign_leave(pool);
+}
+
+void roti_task_enqueue_from(struct roti_worker *self, struct rota_task *task)
+{
+    enqueue_here(self, task, false);
 }
 
 void roti_task_enqueue(struct rota_task *task)
@@ -191,76 +201,86 @@ static void poll(struct roti_worker *worker, int64_t deadline_ns)
  * If something is put before that task later (the local queue runs first), the next call tells. */
 static void announce(struct roti_worker *worker)
 {
-    if (!worker->unannounced)
-        return;
     uint64_t count = roti_ring_count(&worker->ring);
-    worker->unannounced = count == 1 && roti_fifo_empty(&worker->local);
+    bool first = roti_fifo_empty(&worker->local) && roti_fifo_empty(&worker->due);
+    worker->unannounced = count == 1 && first;
     if (count > 0 && !worker->unannounced)
         roti_pool_wake_one(worker->pool);
+}
+
+/* After the last step of a task, before anything else: this loop's own context is current. */
+static inline void leave_task(struct roti_worker *worker)
+{
+    worker->thread_object->context = &worker->context;
 }
 
 static void poll_now(struct roti_worker *worker)
 {
     worker->steps = 0;
-    worker->polled_ns = worker->driver->now(worker->loop);
+    leave_task(worker);
     poll(worker, 0);
-    announce(worker); /* [I3] */
+    if (worker->unannounced)
+        announce(worker); /* [I3] */
 }
 
+/* The next look at the clock comes after `interval` steps, but not later than a poll is due. */
 static void set_clock_interval(struct roti_worker *worker, unsigned interval)
 {
-    worker->clock_interval = interval < ROTI_CLOCK_STEPS ? interval : ROTI_CLOCK_STEPS;
-    worker->clock_steps = worker->clock_interval;
+    if (interval > ROTI_CLOCK_STEPS)
+        interval = ROTI_CLOCK_STEPS;
+    if (interval > ROTI_POLL_STEPS - worker->steps)
+        interval = ROTI_POLL_STEPS - worker->steps;
+    worker->clock_interval = interval;
+    worker->countdown = interval;
 }
 
-/* Polls if it is time; looks again after one step then, else after more steps than the last time.
- */
-static void look_at_clock(struct roti_worker *worker)
+/* Polls if it is time; looks again after one step if it was by the clock, else after more steps
+ * than the last time. */
+static __attribute__((noinline)) void look_at_clock(struct roti_worker *worker)
 {
-    bool due = worker->driver->now(worker->loop) - worker->polled_ns >= ROTI_POLL_NS;
-    set_clock_interval(worker, due ? 1 : 2 * worker->clock_interval);
-    if (due)
+    int64_t now_ns = worker->driver->now(worker->loop);
+    bool late = now_ns - worker->polled_ns >= ROTI_POLL_NS;
+    worker->steps += worker->clock_interval;
+    if (late || worker->steps >= ROTI_POLL_STEPS) {
+        worker->polled_ns = now_ns;
         poll_now(worker);
+    }
+    set_clock_interval(worker, late ? 1 : 2 * worker->clock_interval);
 }
 
-/* After each step: polls if it is time. */
-static void step_done(struct roti_worker *worker)
+/* After each step. */
+static inline void step_done(struct roti_worker *worker)
 {
-    worker->steps++;
-    worker->clock_steps--;
-    if (worker->clock_steps == 0)
+    if (--worker->countdown == 0)
         look_at_clock(worker);
-    if (worker->steps >= ROTI_POLL_STEPS) /* and the look has not polled */
-        poll_now(worker);
 }
 
 /* Debug: a step that kept its loop for too long is named. */
-static void run_timed(struct roti_worker *worker, struct rota_task *task)
+static __attribute__((noinline)) void run_timed(struct roti_worker *worker, struct rota_task *task)
 {
     int64_t slow_ns = worker->pool->slow_ns;
     int64_t begun_ns = worker->driver->now(worker->loop);
     rota_task_ref(task);
     roti_task_step(worker, task);
+    leave_task(worker);
     if (worker->driver->now(worker->loop) - begun_ns >= slow_ns)
         roti_task_report("a task kept its loop for too long", task, 0);
     rota_task_unref(task);
 }
 
-static void run_task(struct roti_worker *worker, struct rota_task *task)
+static inline __attribute__((always_inline)) void run_task(struct roti_worker *worker,
+                                                           struct rota_task *task)
 {
-    if (worker->pool->slow_ns > 0)
+    if (__builtin_expect(worker->pool->slow_ns > 0, 0))
         run_timed(worker, task);
     else
         roti_task_step(worker, task);
     step_done(worker);
 }
 
-static void run_item(struct roti_worker *worker, struct roti_work *work)
+static void run_callback(struct roti_worker *worker, struct roti_work *work)
 {
-    if (work->kind == ROTI_WORK_TASK) {
-        run_task(worker, roti_container_of(work, struct rota_task, work));
-        return;
-    }
+    leave_task(worker);
     roti_count(worker, callbacks, 1);
     worker->driver->run(worker->loop, work);
     step_done(worker);
@@ -271,13 +291,16 @@ static void run_item(struct roti_worker *worker, struct roti_work *work)
  */
 static void run_local(struct roti_worker *worker)
 {
-    const struct roti_link *last = roti_fifo_last(&worker->local);
-    bool more = last != NULL;
-    for (int i = 0; more && i < LOCAL_BUDGET; i++) {
-        struct roti_link *link = roti_fifo_pop(&worker->local);
-        more = link != last;
-        run_item(worker, roti_container_of(link, struct roti_work, link));
+    struct roti_link *link;
+    roti_fifo_append(&worker->due, &worker->local);
+    for (int i = 0; i < LOCAL_BUDGET && (link = roti_fifo_pop(&worker->due)) != NULL; i++) {
+        struct roti_work *work = roti_container_of(link, struct roti_work, link);
+        if (work->kind == ROTI_WORK_TASK)
+            run_task(worker, roti_container_of(work, struct rota_task, work));
+        else
+            run_callback(worker, work);
     }
+    leave_task(worker);
 }
 
 static void run_ring(struct roti_worker *worker)
@@ -285,12 +308,14 @@ static void run_ring(struct roti_worker *worker)
     struct roti_link *link;
     for (int i = 0; i < RING_BUDGET && (link = roti_ring_pop(&worker->ring)) != NULL; i++)
         run_task(worker, roti_container_of(link, struct rota_task, work.link));
+    leave_task(worker);
 }
 
 static bool has_own_work(struct roti_worker *worker)
 {
-    return !roti_fifo_empty(&worker->local) || !roti_ring_empty(&worker->ring) ||
-           !roti_inbox_empty(&worker->inbox.posts) || !roti_inbox_empty(&worker->inbox.tasks);
+    return !roti_fifo_empty(&worker->local) || !roti_fifo_empty(&worker->due) ||
+           !roti_ring_empty(&worker->ring) || !roti_inbox_empty(&worker->inbox.posts) ||
+           !roti_inbox_empty(&worker->inbox.tasks);
 }
 
 /* ---- Search ---- */
@@ -442,6 +467,15 @@ static void park(struct roti_worker *worker)
 
 /* ---- The turn ---- */
 
+/* The pool is about to stop: true where this loop is to leave now. */
+static bool stopping(struct roti_worker *worker)
+{
+    struct roti_pool *pool = worker->pool;
+    if (worker->index == 0 && roti_pool_phase(pool) == ROTI_DRAINING_PHASE)
+        roti_pool_supervise(pool);
+    return roti_pool_phase(pool) >= ROTI_STOPPING_PHASE;
+}
+
 static void turn(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
@@ -449,14 +483,15 @@ static void turn(struct roti_worker *worker)
     take_inbox(worker);
     if (worker->searching && has_own_work(worker))
         search_done(worker, true); /* [I2] */
-    announce(worker);              /* [I3] */
-    run_local(worker);
-    run_ring(worker);
-    if (worker->index == 0 && roti_pool_phase(pool) == ROTI_DRAINING_PHASE)
-        roti_pool_supervise(pool);
-    if (roti_pool_phase(pool) >= ROTI_STOPPING_PHASE)
+    if (worker->unannounced)
+        announce(worker); /* [I3] */
+    if (!roti_fifo_empty(&worker->local) || !roti_fifo_empty(&worker->due))
+        run_local(worker);
+    if (!roti_ring_empty(&worker->ring))
+        run_ring(worker);
+    if (roti_pool_phase(pool) != ROTI_RUNNING_PHASE && stopping(worker))
         return;
-    if (has_own_work(worker))
+    if (!roti_fifo_empty(&worker->local) || has_own_work(worker))
         return;
     if (worker->driver->timers_due(worker->loop))
         poll_now(worker); /* before other loops' work */

@@ -32,7 +32,6 @@ struct rota_task;
 #define ROTI_COUNTERS(X)                                                                           \
     X(turns, "turns of the loop")                                                                  \
     X(switches, "steps of tasks")                                                                  \
-    X(resumes, "steps of unpinned tasks but their first")                                          \
     X(callbacks, "callbacks run")                                                                  \
     X(spawned, "tasks spawned here")                                                               \
     X(finished, "tasks finished here")                                                             \
@@ -73,9 +72,10 @@ struct roti_worker {
 
     /* ---- owner only ---- */
     alignas(ROTI_CACHE_LINE) struct roti_fiber fiber; /* the loop's own stack */
-    struct rota_task *current;                        /* the task that is running, or NULL */
-    bool on_loop_stack;                               /* inside rota_call_on_loop_stack() */
-    struct roti_fifo local;                           /* callbacks and pinned tasks */
+    _Atomic(struct rota_task *) current; /* the task that runs, or NULL; any thread may read */
+    bool on_loop_stack;                  /* inside rota_call_on_loop_stack() */
+    struct roti_fifo local;              /* callbacks and pinned tasks */
+    struct roti_fifo due;                /* those of them that this turn runs */
     struct roti_slots_cache task_cache;
     struct roti_stack_cache stack_cache;
     struct roti_context_slot context;  /* for callbacks */
@@ -83,10 +83,10 @@ struct roti_worker {
     struct roti_call *call;            /* what ROTI_SWITCH_CALL runs */
     uint64_t next_task_id;             /* from a block of numbers taken at once */
     uint64_t last_task_id;
-    unsigned steps;          /* since the last poll */
-    unsigned clock_steps;    /* until the next look at the clock */
-    unsigned clock_interval; /* between the last two */
-    int64_t polled_ns;       /* time of the last poll, when it was looked at */
+    unsigned countdown;      /* steps until the next look at the clock */
+    unsigned clock_interval; /* between the last look and that one */
+    unsigned steps;          /* from the last poll to the last look */
+    int64_t polled_ns;       /* time of the last poll, or a little before */
     bool parked;             /* announced as a sleeper, its inbox PARKED */
     bool polling;            /* inside the driver's poll */
     bool unannounced;        /* a poll has pushed tasks to the ring, and woken nobody for them */
@@ -108,7 +108,8 @@ extern "C" {
 /* The worker of this thread, or NULL. Ask again after every call that may suspend. */
 struct roti_worker *roti_worker_current(void);
 
-/* Puts an item behind the local queue, after what the inbox holds. Owner only. */
+/* Puts an item behind the local queue, after what the inbox holds: that was posted before. Owner
+ * only. */
 void roti_worker_push_local(struct roti_worker *worker, struct roti_work *work);
 
 /* Puts an item into the inbox that only the owner empties, and wakes the loop if it sleeps. False
@@ -125,7 +126,28 @@ void roti_worker_awake(struct roti_worker *worker);
 /* Runs turns until the pool stops this worker. On the worker's thread. */
 void roti_worker_main(struct roti_worker *worker);
 
-/* Whether the caller may suspend: in a task, and not on the loop's stack. */
+/* The task that runs on this loop, or NULL. Others than the owner get what was, and may only report
+ * it. */
+static inline struct rota_task *roti_worker_task(const struct roti_worker *worker)
+{
+    /* [WK1] relaxed: the owner's own store. */
+    return roti_load(WK1, relaxed, &worker->current);
+}
+
+static inline void roti_worker_set_task(struct roti_worker *worker, struct rota_task *task)
+{
+    /* [WK2] relaxed: see [WK1]. */
+    roti_store(WK2, relaxed, &worker->current, task);
+}
+
+/* Whether the caller may suspend, who is on the thread of `worker` (NULL: of none): in a task, and
+ * not on the loop's stack. */
+static inline bool roti_worker_may_suspend(const struct roti_worker *worker)
+{
+    return worker != NULL && roti_worker_task(worker) != NULL && !worker->on_loop_stack;
+}
+
+/* The same, of this thread's worker. */
 bool roti_worker_in_task(void);
 
 #ifdef __cplusplus

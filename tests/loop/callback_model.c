@@ -136,7 +136,8 @@ MODEL_ABSENT(void, roti_loop_report, const struct rota_error_info *info)
 MODEL_ABSENT(void, roti_runtime_exit, struct rota_runtime *runtime)
 MODEL_ABSENT(void, roti_task_enqueue, struct rota_task *task)
 MODEL_ABSENT(void, roti_task_enqueue_away, struct rota_task *task)
-MODEL_ABSENT(void, roti_task_switch_out, struct rota_task *task, enum roti_switch why)
+MODEL_ABSENT(int, roti_task_switch_out, struct roti_worker *worker, struct rota_task *task,
+             enum roti_switch why)
 
 /* ---- The loop ---- */
 

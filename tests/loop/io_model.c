@@ -187,7 +187,7 @@ static void reads_borrowed(unsigned thread)
 static bool has_begun_to_wait(void *arg)
 {
     (void)arg;
-    return roti_word_state(stand_in_word(0)) != ROTI_RUNNING || roti_load(TA6, relaxed, &returned);
+    return roti_word_state(stand_in_word(0)) != ROTI_ACTIVE || roti_load(TA6, relaxed, &returned);
 }
 
 static void drops_once_awaited(unsigned thread)
@@ -388,3 +388,4 @@ MODEL_SURVIVES("RD4:0",
                "the kernel orders a registration before its events; model_readiness does without");
 MODEL_SURVIVES("SL3:0", "here whoever has an index came after its chunk; see model_slots");
 MODEL_SURVIVES("SL4:0", "as SL3");
+MODEL_SURVIVES("W4:0", "each task is resumed by its own thread here: see model_word");

@@ -30,18 +30,11 @@ inline int call_body(void *arg)
     return (*static_cast<Body *>(arg))();
 }
 
-inline int call_first_body(void *arg)
-{
-    int status = call_body(arg);
-    expect_moves();
-    return status;
-}
-
 /* Runs `body` as the first task on `count` loops. Returns what rota_run() returns. */
 inline int run(unsigned count, Body body, rota_run_opts opts = {})
 {
     opts.loops = count;
-    return rota_run(call_first_body, &body, &opts);
+    return rota_run(call_body, &body, &opts);
 }
 
 /* In a task: gives the loop away until `condition` holds; false when it never did. */

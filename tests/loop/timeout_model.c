@@ -223,3 +223,4 @@ MODEL_TEST(timeout_sleep) = {.threads = {sleeps, turns_when_there_is_a_timer, ca
                              .check = check_sleep};
 
 MODEL_SURVIVES("CN4:0", "a scope counts its own task's requests, and acts on nothing else");
+MODEL_SURVIVES("W4:0", "each task is resumed by its own thread here: see model_word");

@@ -296,3 +296,5 @@ MODEL_TEST(server_left) = {.threads = {supervises, creates_and_asks, cancels_sup
 MODEL_TEST(server_end_of_run) = {.threads = {supervises, creates_and_drops, cancels_supervisor},
                                  .setup = reset,
                                  .check = check_ended};
+
+MODEL_SURVIVES("W4:0", "each task is resumed by its own thread here: see model_word");

@@ -110,3 +110,5 @@ static void open_one(void)
 MODEL_TEST(stream_dropped_under_reader) = {.threads = {reads_to_the_end, drops_under_reader},
                                            .setup = open_one,
                                            .check = stream_check_gone};
+
+MODEL_SURVIVES("W4:0", "each task is resumed by its own thread here: see model_word");

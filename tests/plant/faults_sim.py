@@ -4,8 +4,8 @@ from fault import Fault
 
 # The word says QUEUED while the task is still on its stack. The explorer has it, too.
 PARKED_EARLY = [
-    ("with_state(from, state == ROTI_PARKING ? ROTI_CLAIMED : ROTI_QUEUED);",
-     "with_state(from, ROTI_QUEUED);"),
+    ("with_state(from, state == ROTI_PARKING ? ROTI_CLAIMED : ROTI_ACTIVE);",
+     "with_state(from, ROTI_ACTIVE);"),
     ("return state == ROTI_PARKING ? ROTI_NEXT_RELEASE : ROTI_NEXT_ENQUEUE;",
      "return ROTI_NEXT_ENQUEUE;"),
     ("state == ROTI_PARKING || state == ROTI_CLAIMED || state == ROTI_NOTIFIED);",

@@ -248,7 +248,6 @@ ROTA_API void rota_default_exception_handler(const struct rota_error_info *info)
 struct rota_counters {
     uint64_t turns;          /* turns of the loop */
     uint64_t switches;       /* steps of tasks */
-    uint64_t resumes;        /* steps of unpinned tasks but their first */
     uint64_t callbacks;      /* callbacks run */
     uint64_t spawned;        /* tasks spawned here */
     uint64_t finished;       /* tasks finished here */

@@ -326,3 +326,5 @@ MODEL_TEST(cancel_next_await) = {.threads = {head_of_two, leaf, leaf, canceller,
 MODEL_TEST(cancel_shielded) = {.threads = {shielding_head, leaf, canceller, giver_of_1},
                                .setup = reset_two,
                                .check = check_shielded};
+
+MODEL_SURVIVES("W4:0", "each task is resumed by its own thread here: see model_word");

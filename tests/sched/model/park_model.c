@@ -16,6 +16,7 @@
 #include "sched/park.h"
 #include "sched/pool.h"
 #include "sched/registry.h"
+#include "tests/sched/model/never.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@
 
 struct job {
     struct rota_task task;
+    struct roti_task_frame frame;
     void (*body)(struct roti_worker *worker);
     int box; /* plain: whoever enqueues fills it, whoever runs it empties it */
 };
@@ -113,16 +115,39 @@ static const struct roti_driver driver = {
 
 /* ---- Stand-ins for tasks, contexts and the pool ---- */
 
-void roti_task_step(struct roti_worker *worker, struct rota_task *task)
+/* The switch to a task: it runs to its end at once. */
+void *roti_fiber_jump(void **ret_from_sp, void *to_sp, void *transfer)
 {
-    struct job *job = roti_container_of(task, struct job, task);
+    struct roti_worker *worker = roti_worker_current();
+    struct job *job = roti_container_of(roti_worker_task(worker), struct job, task);
+    (void)ret_from_sp, (void)to_sp, (void)transfer;
     spins[worker->index] = 0;
     ROTI_PLAIN_READ(&job->box);
     MODEL_ASSERT(job->box == 1);
     ROTI_PLAIN_WRITE(&job->box);
     job->box = 0;
     job->body(worker);
+    return (void *)(intptr_t)ROTI_SWITCH_DONE;
 }
+
+#if ROTI_SWITCH_ANNOUNCED /* with the word of ThreadSanitizer's form */
+void *roti_fiber_switch(struct roti_fiber *from, struct roti_fiber *to, void *transfer)
+{
+    return roti_fiber_jump(&from->sp, to->sp, transfer);
+}
+#endif
+
+void roti_task_retire(struct roti_worker *worker, struct rota_task *task)
+{
+    (void)worker, (void)task;
+}
+
+/* clang-format off */
+NEVER(void roti_task_run_call(struct roti_worker *worker))
+NEVER(intptr_t roti_wait_outcome(struct rota_task *task))
+NEVER(enum roti_next roti_state_parked(roti_word *word))
+NEVER(bool roti_state_deliver_any(roti_word *word))
+/* clang-format on */
 
 void roti_task_report(const char *text, struct rota_task *task, int status)
 {
@@ -235,12 +260,15 @@ static void reset(unsigned loop_count, unsigned jobs_that_count)
         workers[i].loop = &workers[i];
         workers[i].index = i;
         roti_fifo_init(&workers[i].local);
+        roti_fifo_init(&workers[i].due);
         roti_ring_init(&workers[i].ring);
         roti_inbox_init(&workers[i].inbox);
         roti_store(TK9, relaxed, &eventfds[i], false);
     }
     for (unsigned i = 0; i < TASK_MAX; i++) {
         jobs[i].task.pool = &pool;
+        jobs[i].task.frame = &jobs[i].frame;
+        jobs[i].frame.fiber.sp = &jobs[i]; /* only that it is parked somewhere */
         jobs[i].task.work.kind = ROTI_WORK_TASK;
         roti_store(TK10, relaxed, &jobs[i].task.worker, &workers[0]);
     }

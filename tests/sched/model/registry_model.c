@@ -60,7 +60,7 @@ static struct rota_task *spawn(int life, uint32_t refs)
     ROTI_PLAIN_WRITE(&task->status);
     task->status = life;
     task->pool = pool;
-    roti_task_publish(task, 0, refs);
+    roti_task_publish(roti_worker_current(), task, 0, refs);
     return task;
 }
 

@@ -22,10 +22,10 @@ struct roti_worker *roti_worker_current(void)
 }
 
 /* The loop goes on with the task at once. */
-void *roti_fiber_jump(void **ret_from_sp, void *to_sp, void *transfer)
+int roti_fiber_suspend(void **ret_from_sp, void *to_sp, void *transfer)
 {
-    (void)ret_from_sp, (void)to_sp;
-    return transfer;
+    (void)ret_from_sp, (void)to_sp, (void)transfer;
+    return 0;
 }
 
 /* clang-format off */
@@ -49,11 +49,13 @@ NEVER(int roti_stack_get(struct roti_stack_cache *cache, size_t size,
 NEVER(void roti_stack_put(struct roti_stack_cache *cache, struct roti_stack *stack))
 NEVER(void roti_task_enqueue(struct rota_task *ready))
 NEVER(int roti_name_get(const char *name, char **ret_text))
-NEVER(void roti_task_publish(struct rota_task *filled, uint32_t flags, uint32_t refs))
+NEVER(void roti_task_enqueue_from(struct roti_worker *from, struct rota_task *ready))
+NEVER(void roti_task_publish(struct roti_worker *from, struct rota_task *filled, uint32_t flags,
+                             uint32_t refs))
 NEVER(struct rota_task *roti_task_slot_get(struct roti_worker *owner))
 NEVER(void roti_task_slot_put(struct roti_worker *owner, struct rota_task *empty))
 NEVER(struct roti_wait *roti_wait_first(struct roti_list *waits))
-NEVER(bool roti_wait_claim(struct roti_wait *wait, int64_t result))
+NEVER(bool roti_wait_claim_by(struct roti_wait *wait, int64_t result, uint64_t waker))
 NEVER(void roti_wait_wake_all(struct roti_list *woken))
 /* clang-format on */
 
@@ -77,16 +79,18 @@ static void installs(unsigned thread)
 static void suspends(unsigned thread)
 {
     (void)thread;
-    roti_task_switch_out(&task, ROTI_SWITCH_CALL);
+    (void)roti_task_switch_out(&worker, &task, ROTI_SWITCH_CALL);
     MODEL_ASSERT(told == 0); /* that is no suspension */
-    roti_task_switch_out(&task, ROTI_SWITCH_PARK);
+    (void)roti_task_switch_out(&worker, &task, ROTI_SWITCH_PARK);
 }
 
 static void reset(void)
 {
     roti_task_set_suspend_hook(NULL);
     task.pool = &pool;
+    worker.pool = &pool;
     task.frame = &frame;
+    worker.fiber.sp = &worker; /* only that it is parked somewhere */
     written = 0;
     told = 0;
 }

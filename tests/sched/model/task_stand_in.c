@@ -36,9 +36,8 @@ void stand_in_reset(unsigned count)
         task->id = i + 1;
         roti_list_init(&task->joiners);
         roti_state_init(&task->word);
-        (void)roti_state_run(&task->word);
         roti_store(TS2, relaxed, &task->refs, 2);
-        workers[i].current = task;
+        roti_worker_set_task(&workers[i], task);
     }
 }
 
@@ -75,7 +74,7 @@ bool roti_worker_in_task(void)
 struct rota_task *rota_current_task(void)
 {
     struct roti_worker *worker = roti_worker_current();
-    return worker != NULL ? worker->current : NULL;
+    return worker != NULL ? roti_worker_task(worker) : NULL;
 }
 
 void roti_task_enqueue(struct rota_task *task)
@@ -127,7 +126,6 @@ static void resume(struct stand_in *stand_in)
     /* [TS9] acquire: pairs with [TS4]. */
     bool queued = roti_exchange(TS9, acquire, &stand_in->queued, false);
     MODEL_ASSERT(queued);
-    (void)roti_state_run(&stand_in->task.word);
     ROTI_PLAIN_READ(&stand_in->registers);
     MODEL_ASSERT(stand_in->registers == 1);
     ROTI_PLAIN_WRITE(&stand_in->registers);
@@ -135,8 +133,9 @@ static void resume(struct stand_in *stand_in)
     stand_in->resumes++;
 }
 
-void roti_task_switch_out(struct rota_task *task, enum roti_switch why)
+int roti_task_switch_out(struct roti_worker *worker, struct rota_task *task, enum roti_switch why)
 {
+    (void)worker;
     struct stand_in *stand_in = stand_in_of(task);
     MODEL_ASSERT(why == ROTI_SWITCH_PARK);
     ROTI_PLAIN_WRITE(&stand_in->registers);
@@ -151,6 +150,7 @@ void roti_task_switch_out(struct rota_task *task, enum roti_switch why)
         model_wait_until(is_queued, stand_in);
         resume(stand_in);
     }
+    return (int)roti_wait_outcome(task);
 }
 
 static bool is_any_queued(void *arg)

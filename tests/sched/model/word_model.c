@@ -198,7 +198,7 @@ static void dump(unsigned thread)
 static void check_requests(unsigned count)
 {
     uint64_t word = stand_in_word(0);
-    MODEL_ASSERT(roti_word_state(word) == ROTI_RUNNING);
+    MODEL_ASSERT(roti_word_state(word) == ROTI_ACTIVE);
     MODEL_ASSERT(roti_word_requests(word) == count);
     MODEL_ASSERT(roti_word_deliveries(word) == stand_ins[0].delivered);
     MODEL_ASSERT(stand_ins[0].delivered + roti_word_undelivered(word) <= count);
