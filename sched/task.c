@@ -107,8 +107,8 @@ static void task_fill(struct rota_task *task, struct roti_pool *pool, struct rot
     frame->suspended_by = ROTI_SWITCH_NONE;
     frame->scope = NULL;
     frame->waits_after_cancel = 0;
-    /* [T10] relaxed: nobody knows the task yet. */
-    roti_store(T10, relaxed, &frame->waker, 0);
+    /* [T13] relaxed: nobody knows the task yet. */
+    roti_store(T13, relaxed, &frame->waker, 0);
     roti_fiber_init(&frame->fiber, stack, reserved, task_main, task);
     stack->owner = task;
     task->frame = frame;
