@@ -70,6 +70,13 @@ def check_record(line):
     return record
 
 
+def check_bound(name, bound):
+    """No more answers than 256 users can wait for who think, and some."""
+    think = int(name[-3])
+    most = 256_000 / think * 1.1 if think > 0 else math.inf
+    expect(0 < bound < most, f"{name}: the bound is {bound}")
+
+
 def check_steal(record):
     """Both servers served, stalls and all, and the bound was played."""
     name, extra = record["name"], record["extra"]
@@ -84,7 +91,8 @@ def check_steal(record):
             expect(stalls == 0, f"{name}: {side} took stalls")
         else:
             expect(stalls + extra[f"{side}_unanswered"] > 0, f"{name}: {side} took no stall")
-        expect(name == "steal.blocked" or extra[f"{side}_bound"] > 0, f"{name}: {side}'s bound")
+        if name != "steal.blocked":
+            check_bound(name, extra[f"{side}_bound"])
 
 
 def check_list(program):
