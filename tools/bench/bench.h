@@ -33,9 +33,10 @@ struct bench_notes {
 
 /* What one run is asked for. */
 struct bench_run {
-    uint64_t n;      /* operations, at least 1 */
-    unsigned loops;  /* at least 1 */
-    const void *arg; /* the bench's */
+    uint64_t n;       /* operations, at least 1 */
+    unsigned loops;   /* at least 1 */
+    const void *arg;  /* the bench's */
+    const char *peer; /* BENCH_PEER_SERVES: who serves instead of the baseline's server; or NULL */
     struct bench_notes *notes;
 };
 
@@ -47,6 +48,7 @@ enum {
     BENCH_THREADS = 1,     /* more than one thread even with one loop: not bound to one CPU */
     BENCH_OWN_PROCESS = 2, /* each run in a process of its own: memory is as at start */
     BENCH_NOTE_RATIOS = 4, /* notes of both sides are compared, too */
+    BENCH_PEER_SERVES = 8, /* a peer is the server of the baseline's client */
 };
 
 struct bench {

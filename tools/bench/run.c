@@ -86,11 +86,17 @@ static int run_in_child(bench_fn fn, struct bench_run *run, double *ret_value)
 }
 
 /* One run, the figures of which are added to `side`. */
-static int run_side(const struct run_result *result, bench_fn fn, struct run_side *side)
+static int run_side(const struct run_result *result, bench_fn fn, struct run_side *side,
+                    const char *peer)
 {
     struct bench_notes *notes = &side->notes[side->count];
     struct bench_run run = {
-        .n = result->n, .loops = result->loops, .arg = result->bench->arg, .notes = notes};
+        .n = result->n,
+        .loops = result->loops,
+        .arg = result->bench->arg,
+        .peer = peer,
+        .notes = notes,
+    };
     double value = 0;
     *notes = (struct bench_notes){0};
     int r = (result->bench->flags & BENCH_OWN_PROCESS) != 0 ? run_in_child(fn, &run, &value)
@@ -104,6 +110,8 @@ static int run_side(const struct run_result *result, bench_fn fn, struct run_sid
 static int run_peer(const struct run_result *result, struct run_side *side)
 {
     double value;
+    if ((result->bench->flags & BENCH_PEER_SERVES) != 0)
+        return run_side(result, result->bench->baseline, side, side->name);
     int r = peer_run(side->name, result->bench->name, result->n, result->loops, &value);
     if (r < 0)
         return r;
@@ -119,9 +127,9 @@ static int run_round(struct run_result *result, const struct run_opts *opts)
     const struct bench *bench = result->bench;
     int r = 0;
     if (result->rota.name != NULL)
-        r = run_side(result, opts->aa ? bench->baseline : bench->rota, &result->rota);
+        r = run_side(result, opts->aa ? bench->baseline : bench->rota, &result->rota, NULL);
     if (r == 0 && result->baseline.name != NULL)
-        r = run_side(result, bench->baseline, &result->baseline);
+        r = run_side(result, bench->baseline, &result->baseline, NULL);
     for (unsigned i = 0; r == 0 && i < result->peer_count; i++)
         r = run_peer(result, &result->peers[i]);
     return r;

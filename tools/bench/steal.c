@@ -22,7 +22,7 @@
 
 static void look(struct steal_session *session, struct steal_work *ret_work)
 {
-    *ret_work = (struct steal_work){.cpu_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID)};
+    *ret_work = (struct steal_work){.cpu_ns = bench_clock_ns(session->clock)};
     session->look(session->server, ret_work);
 }
 
@@ -179,7 +179,11 @@ static double figure_of(const struct steal_plan *plan, const struct steal_seen *
 static int measure(const struct bench_run *run, const struct steal_plan *plan, steal_serve_fn serve,
                    struct steal_seen *seen)
 {
-    struct steal_session session = {.threads = run->loops};
+    struct steal_session session = {
+        .threads = run->loops,
+        .peer = run->peer,
+        .clock = CLOCK_PROCESS_CPUTIME_ID,
+    };
     int r = run_session(plan, &session, serve, seen);
     if (r < 0)
         return r;
@@ -216,7 +220,7 @@ static int rota_side(const struct bench_run *run, double *ret_value)
 
 static int reference_side(const struct bench_run *run, double *ret_value)
 {
-    return run_side(run, steal_serve_reference, ret_value);
+    return run_side(run, run->peer != NULL ? steal_serve_peer : steal_serve_reference, ret_value);
 }
 
 /* ---- The table ---- */
@@ -224,6 +228,7 @@ static int reference_side(const struct bench_run *run, double *ret_value)
 #define REFERENCE "epoll, a thread for each CPU, SO_REUSEPORT"
 #define WINDOW_MS 2000
 #define RUNS 5
+#define FLAGS (BENCH_THREADS | BENCH_NOTE_RATIOS | BENCH_PEER_SERVES)
 
 enum { is_spread = false, is_skewed = true };
 
@@ -234,8 +239,7 @@ enum { is_spread = false, is_skewed = true };
         .text = "answers, stalls of " #percent " % of a CPU " #pattern ", " #think_ms              \
                 " ms of thinking",                                                                 \
         .target = target_text, .baseline_name = REFERENCE, .rota = rota_side,                      \
-        .baseline = reference_side, .n = WINDOW_MS, .runs = RUNS,                                  \
-        .flags = BENCH_THREADS | BENCH_NOTE_RATIOS,                                                \
+        .baseline = reference_side, .n = WINDOW_MS, .runs = RUNS, .flags = FLAGS,                  \
         .arg = &(const struct steal_plan){                                                         \
             .think_ns = (think_ms)*ROTA_MS,                                                        \
             .stall_rate = (percent) / 100.0 * (double)ROTA_SEC / (double)STEAL_STALL_NS,           \
@@ -280,7 +284,7 @@ const struct bench bench_steal_benches[] = {
         .baseline = reference_side,
         .n = WINDOW_MS,
         .runs = RUNS,
-        .flags = BENCH_THREADS | BENCH_NOTE_RATIOS,
+        .flags = FLAGS,
         .arg = &(const struct steal_plan){.think_ns = 4 * ROTA_MS, .blocked = true},
     },
     {0},

@@ -49,7 +49,7 @@ void steal_client(const struct steal_plan *plan, int control, struct steal_seen 
 
 /* What a server has done since its start; zero where it does not know. */
 struct steal_work {
-    int64_t cpu_ns; /* of the process */
+    int64_t cpu_ns; /* of the process that serves */
     uint64_t turns; /* of a loop, or calls of epoll_wait() */
     uint64_t searches;
     uint64_t stolen; /* tasks */
@@ -62,6 +62,7 @@ struct steal_work {
  * server had done when the window began and when it ended, and then ends the server. */
 struct steal_session {
     unsigned threads;
+    const char *peer;       /* which is to serve, for steal_serve_peer() */
     int control;            /* to the client */
     _Atomic(bool) stopping; /* ends endless stalls */
     struct steal_work begin;
@@ -69,6 +70,7 @@ struct steal_session {
     pthread_t conductor;
     /* ---- set by the server before it conducts ---- */
     uint16_t port;
+    clockid_t clock; /* processor time of who serves; default this process */
     void (*look)(void *server, struct steal_work *work); /* on the conductor's thread */
     void (*stop)(void *server);                          /* the same */
     void *server;
@@ -80,6 +82,7 @@ typedef int (*steal_serve_fn)(struct steal_session *session);
 
 int steal_serve_rota(struct steal_session *session);
 int steal_serve_reference(struct steal_session *session);
+int steal_serve_peer(struct steal_session *session);
 
 /* Starts the conductor of a server that listens at session->port. 0, or a negative error; then the
  * server is to end. */

@@ -2,20 +2,27 @@
 //
 // main.go - the peer go: benches of rota-bench by goroutines, channels and time.AfterFunc().
 //
-// peer-go --list; peer-go NAME N LOOPS does one run and prints one JSON line.
+// peer-go --list; peer-go NAME N LOOPS does one run and prints one JSON line; peer-go steal. 1 LOOPS
+// is a server, see serve().
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
+	"io"
+	"math"
 	"math/rand"
+	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"sort"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // Processor time of the process, the collector's included.
@@ -201,6 +208,74 @@ func fire(n int) float64 {
 	})
 }
 
+// Set when the input has ended.
+var stopping uint32
+
+// Processor time of the calling thread. The call is over at once, so that the scheduler need not
+// know of it.
+func threadCPU() int64 {
+	const threadClock = 3 // CLOCK_THREAD_CPUTIME_ID
+	var now syscall.Timespec
+	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, threadClock,
+		uintptr(unsafe.Pointer(&now)), 0)
+	return now.Nano()
+}
+
+// What a message of the stall generator asks for: processor time in nanoseconds, or all of it.
+func stall(amount uint64) {
+	if amount == 0 {
+		return
+	}
+	if amount == math.MaxUint64 {
+		for atomic.LoadUint32(&stopping) == 0 {
+		}
+		return
+	}
+	runtime.LockOSThread() // whose clock is read
+	start := threadCPU()
+	for uint64(threadCPU()-start) < amount {
+	}
+	runtime.UnlockOSThread()
+}
+
+// One connection of the stall generator: messages of 64 bytes (tools/bench/steal.h). Connections
+// belong to no thread, so that all are at home at number 0.
+func echo(connection net.Conn) {
+	var message [64]byte
+	for {
+		if _, err := io.ReadFull(connection, message[:]); err != nil {
+			break
+		}
+		stall(binary.LittleEndian.Uint64(message[0:8]))
+		binary.LittleEndian.PutUint64(message[8:16], 0)
+		if _, err := connection.Write(message[:]); err != nil {
+			break
+		}
+	}
+	_ = connection.Close()
+}
+
+// Listens, prints its port as the value, and serves until the input ends.
+func serve(loops int) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		os.Exit(1)
+	}
+	fmt.Printf("{\"name\":\"steal.\",\"unit\":\"port\",\"value\":%d,\"loops\":%d,\"n\":1}\n",
+		listener.Addr().(*net.TCPAddr).Port, loops)
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go echo(connection)
+		}
+	}()
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	atomic.StoreUint32(&stopping, 1)
+}
+
 type bench struct {
 	name string
 	unit string
@@ -226,6 +301,7 @@ func main() {
 		for _, one := range benches {
 			fmt.Println(one.name)
 		}
+		fmt.Println("steal.")
 		return
 	}
 	if len(os.Args) != 4 {
@@ -239,6 +315,10 @@ func main() {
 	}
 	runtime.GOMAXPROCS(loops)
 	debug.SetMaxThreads(1000)
+	if os.Args[1] == "steal." {
+		serve(loops)
+		return
+	}
 	for _, one := range benches {
 		if one.name == os.Args[1] {
 			fmt.Printf("{\"name\":\"%s\",\"unit\":\"%s\",\"value\":%g,\"loops\":%d,\"n\":%d}\n",

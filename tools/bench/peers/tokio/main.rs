@@ -2,23 +2,30 @@
 //
 // main.rs - the peer tokio: benches of rota-bench by tasks, channels and sleeps of Tokio.
 //
-// peer-tokio --list; peer-tokio NAME N LOOPS does one run and prints one JSON line. One loop is the
-// runtime of the current thread, more are the multi-threaded one.
+// peer-tokio --list; peer-tokio NAME N LOOPS does one run and prints one JSON line; peer-tokio
+// steal. 1 LOOPS is a server, see serve(). One loop is the runtime of the current thread, more are the
+// multi-threaded one.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, Notify};
 use tokio::task::yield_now;
 
 /// Processor time of the process in nanoseconds.
 fn cpu() -> f64 {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn clock(clock: libc::clockid_t) -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
@@ -37,9 +44,9 @@ impl Random {
 
 fn runtime(loops: usize) -> Runtime {
     let built = if loops == 1 {
-        Builder::new_current_thread().enable_time().build()
+        Builder::new_current_thread().enable_all().build()
     } else {
-        Builder::new_multi_thread().worker_threads(loops).enable_time().build()
+        Builder::new_multi_thread().worker_threads(loops).enable_all().build()
     };
     built.expect("a runtime")
 }
@@ -217,7 +224,60 @@ async fn fire(n: usize) -> f64 {
     (cpu() - start) / n as f64
 }
 
-const NAMES: [&str; 11] = [
+/// Set when the input has ended.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// What a message of the stall generator asks for: processor time in nanoseconds, or all of it.
+fn stall(amount: u64) {
+    if amount == u64::MAX {
+        while !STOPPING.load(Ordering::Relaxed) {}
+    } else if amount > 0 {
+        let start = clock(libc::CLOCK_THREAD_CPUTIME_ID);
+        while clock(libc::CLOCK_THREAD_CPUTIME_ID) - start < amount as f64 {}
+    }
+}
+
+/// One connection of the stall generator: messages of 64 bytes (tools/bench/steal.h). Connections
+/// belong to no thread, so that all are at home at number 0.
+async fn echo(mut connection: TcpStream) {
+    let mut message = [0u8; 64];
+    let _ = connection.set_nodelay(true);
+    while connection.read_exact(&mut message).await.is_ok() {
+        stall(u64::from_le_bytes(message[0..8].try_into().expect("eight bytes")));
+        message[8..16].fill(0);
+        if connection.write_all(&message).await.is_err() {
+            break;
+        }
+    }
+}
+
+async fn accept(listener: TcpListener) {
+    while let Ok((connection, _)) = listener.accept().await {
+        tokio::spawn(echo(connection));
+    }
+}
+
+/// Listens, prints its port as the value, and serves until the input ends.
+fn serve(loops: usize) {
+    let runtime = runtime(loops);
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a listener");
+    println!(
+        "{{\"name\":\"steal.\",\"unit\":\"port\",\"value\":{},\"loops\":{},\"n\":1}}",
+        listener.local_addr().expect("its address").port(),
+        loops
+    );
+    let ended = Arc::new(Notify::new());
+    let told = ended.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        STOPPING.store(true, Ordering::Relaxed);
+        told.notify_one();
+    });
+    runtime.spawn(accept(listener));
+    runtime.block_on(ended.notified());
+}
+
+const NAMES: [&str; 12] = [
     "task.yield",
     "task.roundtrip",
     "task.spawn_join",
@@ -229,6 +289,7 @@ const NAMES: [&str; 11] = [
     "timer.create_cancel",
     "timer.create_cancel_random",
     "timer.fire",
+    "steal.",
 ];
 
 async fn run(name: String, n: usize) -> f64 {
@@ -265,6 +326,10 @@ fn main() {
             std::process::exit(2);
         }
     };
+    if name == "steal." {
+        serve(loops);
+        return;
+    }
     let unit = if name == "task.parked" { "bytes" } else { "ns" };
     let runtime = runtime(loops);
     // In a task of its own, as on several threads block_on() is not on a worker.
