@@ -11,9 +11,10 @@
  * Order.      The one who completes the future posts the callbacks one by one, without the lock,
  *             as a post may make a system call. One that is added meanwhile must not overtake
  *             them, and so goes to the same list until that is empty (`notifying`).
- * References. `refs` counts owners, those who could still complete it or look at it. `holds`
- *             keeps the memory: one for all owners, one for each linked wait. When the last
- *             owner goes, a pending future can never be completed, and who waits is told so.
+ * References. One word counts owners, those who could still complete it or look at it, and waits
+ *             that are linked or have not looked yet. Whoever takes away the last of all frees the
+ *             future. When the last owner goes, a pending future can never be completed, and who
+ *             waits is told so; the word keeps a wait of the teller's own until he has.
  * Threads.    any, but for what is said at a field.
  */
 #include <rota/future.h>
@@ -35,11 +36,13 @@ enum future_state {
     CLOSED, /* was pending when its last owner went */
 };
 
+/* The unit of the waits in `refs`; owners are counted below it. */
+#define WAIT_ONE (UINT64_C(1) << 32)
+
 struct rota_future {
-    _Atomic(uint32_t) refs;
-    _Atomic(uint32_t) holds;
-    _Atomic(int) state; /* enum future_state; written under lock */
-    _Atomic(bool) read; /* its error was seen, or need not be */
+    _Atomic(uint64_t) refs; /* waits << 32 | owners */
+    _Atomic(int) state;     /* enum future_state; written under lock */
+    _Atomic(bool) read;     /* its error was seen, or need not be */
     struct roti_spin lock;
     bool notifying;               /* under lock: somebody is posting `callbacks` */
     int error;                    /* written before it is HAS_ERROR */
@@ -54,7 +57,8 @@ struct rota_future {
 
 int rota_future_create(struct rota_future **ret_future, const struct rota_future_opts *opts)
 {
-    struct rota_loop *loop = opts != NULL && opts->loop != NULL ? opts->loop : roti_loop_current();
+    struct rota_loop *self = roti_loop_current();
+    struct rota_loop *loop = opts != NULL && opts->loop != NULL ? opts->loop : self;
     if (ret_future == NULL)
         return -EINVAL;
     if (loop == NULL)
@@ -62,12 +66,15 @@ int rota_future_create(struct rota_future **ret_future, const struct rota_future
     struct rota_future *future = roti_zalloc(sizeof *future);
     if (future == NULL)
         return -ENOMEM;
-    /* [FU1] [FU2] relaxed: nobody else knows it yet. */
+    /* [FU1] relaxed: nobody else knows it yet. */
     roti_store(FU1, relaxed, &future->refs, 1U);
-    roti_store(FU2, relaxed, &future->holds, 1U);
     roti_list_init(&future->waits);
     roti_fifo_init(&future->callbacks);
-    future->loop = rota_loop_ref(loop);
+    if (loop == self)
+        roti_loop_ref_here(self);
+    else
+        rota_loop_ref(loop);
+    future->loop = loop;
     future->release = opts != NULL ? opts->release : NULL;
     *ret_future = future;
     return 0;
@@ -89,7 +96,7 @@ static void set_state(struct rota_future *future, enum future_state state)
 /* Nobody will touch it any more. */
 static void future_free(struct rota_future *future)
 {
-    /* [FU5] relaxed: a reader's store was before its unhold or unref, [FU7] or [FU9]. */
+    /* [FU5] relaxed: a reader's store was before the end of its wait or reference, [FU7], [FU9]. */
     if (state_of(future) == HAS_ERROR && !roti_load(FU5, relaxed, &future->read)) {
         struct rota_error_info info = {
             .message = "a future failed, and nobody read its error",
@@ -101,20 +108,22 @@ static void future_free(struct rota_future *future)
     }
     if (state_of(future) == HAS_RESULT && future->release != NULL)
         future->release(future->value);
-    rota_loop_unref(future->loop);
+    roti_loop_unref_on(roti_loop_current(), future->loop);
     roti_free(future, sizeof *future);
 }
 
-static void future_hold(struct rota_future *future)
+/* Before a wait is linked. */
+static void wait_begins(struct rota_future *future)
 {
-    /* [FU6] relaxed: whoever adds one has another, or a reference. */
-    (void)roti_fetch_add(FU6, relaxed, &future->holds, 1U);
+    /* [FU6] relaxed: the caller has a reference. */
+    (void)roti_fetch_add(FU6, relaxed, &future->refs, WAIT_ONE);
 }
 
-static void future_unhold(struct rota_future *future)
+/* After the last look of one who has waited. */
+static void wait_ends(struct rota_future *future)
 {
     /* [FU7] acq_rel: the last one sees all that the others did. */
-    if (roti_fetch_sub(FU7, acq_rel, &future->holds, 1U) == 1)
+    if (roti_fetch_sub(FU7, acq_rel, &future->refs, WAIT_ONE) == WAIT_ONE)
         future_free(future);
 }
 
@@ -122,7 +131,7 @@ struct rota_future *rota_future_ref(struct rota_future *future)
 {
     if (future != NULL)
         /* [FU8] relaxed: whoever adds one has another. */
-        (void)roti_fetch_add(FU8, relaxed, &future->refs, 1U);
+        (void)roti_fetch_add(FU8, relaxed, &future->refs, 1);
     return future;
 }
 
@@ -150,19 +159,22 @@ static void notify(struct rota_future *future)
     }
 }
 
-/* Claims all waits into `woken`. Under the lock. */
-static void claim_waits(struct rota_future *future, struct roti_list *woken)
+/* Claims all waits into `woken`, for `self`, NULL on a thread without a loop. Under the lock. */
+static void claim_waits(const struct roti_worker *self, struct rota_future *future,
+                        struct roti_list *woken)
 {
     struct roti_wait *wait;
+    uint64_t waker = roti_worker_task_id(self);
     roti_list_init(woken);
     while ((wait = roti_wait_first(&future->waits)) != NULL)
-        if (roti_wait_claim(wait, 0))
+        if (roti_wait_claim_by(wait, 0, waker))
             roti_list_push_back(woken, &wait->link);
 }
 
 /* Takes the future from pending to done. ROTA_ESTATE if somebody else did. */
 static int complete(struct rota_future *future, enum future_state state, void *value, int error)
 {
+    struct roti_worker *self = roti_worker_current();
     struct roti_list woken;
     roti_spin_lock(&future->lock);
     if (state_of(future) != PENDING) {
@@ -173,11 +185,11 @@ static int complete(struct rota_future *future, enum future_state state, void *v
     future->value = value;
     future->error = error;
     set_state(future, state);
-    claim_waits(future, &woken);
+    claim_waits(self, future, &woken);
     bool notifying = !roti_fifo_empty(&future->callbacks);
     future->notifying = notifying;
     roti_spin_unlock(&future->lock);
-    roti_wait_wake_all(&woken);
+    roti_wait_wake_all_from(self, &woken);
     if (notifying)
         notify(future);
     return 0;
@@ -206,25 +218,45 @@ int rota_future_cancel(struct rota_future *future)
     return 0;
 }
 
-void rota_future_unref(struct rota_future *future)
+/* Nobody can complete it any more: who waits is told, callbacks are dropped. */
+static void close_pending(struct rota_future *future)
 {
-    /* [FU9] acq_rel: the last one sees all that the other owners did. */
-    if (future == NULL || roti_fetch_sub(FU9, acq_rel, &future->refs, 1U) != 1)
-        return;
+    struct roti_worker *self = roti_worker_current();
     struct roti_list woken;
     struct roti_fifo dropped;
+    struct roti_link *link;
     roti_fifo_init(&dropped);
     roti_spin_lock(&future->lock);
-    if (state_of(future) == PENDING)
+    if (state_of(future) == PENDING) /* the look without the lock may have been too early */
         set_state(future, CLOSED);
-    claim_waits(future, &woken);
+    claim_waits(self, future, &woken);
     roti_fifo_append(&dropped, &future->callbacks);
     roti_spin_unlock(&future->lock);
-    roti_wait_wake_all(&woken);
-    struct roti_link *link;
+    roti_wait_wake_all_from(self, &woken);
     while ((link = roti_fifo_pop(&dropped)) != NULL)
         roti_handle_drop(NULL, roti_container_of(link, struct roti_work, link));
-    future_unhold(future);
+}
+
+void rota_future_unref(struct rota_future *future)
+{
+    if (future == NULL)
+        return;
+    /* The last owner of a pending future must be able to tell who waits: it becomes a wait itself.
+     * [FU2] relaxed: a guess, which [FU9] checks. */
+    uint64_t refs = roti_load(FU2, relaxed, &future->refs);
+    uint64_t left;
+    bool last;
+    do {
+        last = (uint32_t)refs == 1 && state_of(future) == PENDING;
+        left = last ? refs - 1 + WAIT_ONE : refs - 1;
+        /* [FU9] acq_rel: the last one sees all that the others did. */
+    } while (!roti_cas_weak(FU9, acq_rel, &future->refs, &refs, left));
+    if (left == 0)
+        future_free(future);
+    if (!last)
+        return;
+    close_pending(future);
+    wait_ends(future);
 }
 
 /* ---- Looking ---- */
@@ -276,29 +308,32 @@ int rota_future_result(struct rota_future *future, void **ret_value)
 
 int rota_future_await(struct rota_future *future, void **ret_value)
 {
-    struct rota_loop *loop = roti_loop_current();
+    struct roti_worker *worker = roti_worker_current();
     if (future == NULL)
         return -EINVAL;
-    if (loop == NULL)
+    if (worker == NULL)
         return roti_fork_no_loop();
-    if (loop->runtime != future->loop->runtime)
+    if (((struct rota_loop *)worker->loop)->runtime != future->loop->runtime)
         return ROTA_EOTHERRUNTIME;
     struct roti_wait wait;
-    roti_wait_init(&wait, ROTI_WAIT_FUTURE, future, 0);
+    struct rota_task *task = roti_worker_task(worker);
+    roti_wait_init_of(&wait, task, ROTI_WAIT_FUTURE, future, 0);
     roti_spin_lock(&future->lock);
     if (state_of(future) != PENDING) {
         roti_spin_unlock(&future->lock);
         return take(future, ret_value);
     }
-    int r = roti_wait_begin(0);
+    int r = ROTA_ENOTASK;
+    if (roti_worker_may_suspend(worker))
+        r = roti_state_begin(&task->word, 0) ? 0 : -ECANCELED;
     if (r < 0) {
         roti_spin_unlock(&future->lock);
         return r;
     }
-    future_hold(future);
+    wait_begins(future);
     roti_wait_link(&wait, &future->waits);
     roti_spin_unlock(&future->lock);
-    r = roti_wait_suspend();
+    r = roti_wait_suspend_on(worker);
     if (r >= 0) {
         r = take(future, ret_value);
     } else {
@@ -306,7 +341,7 @@ int rota_future_await(struct rota_future *future, void **ret_value)
         roti_wait_unlink(&wait);
         roti_spin_unlock(&future->lock);
     }
-    future_unhold(future);
+    wait_ends(future);
     return r;
 }
 
@@ -338,7 +373,7 @@ int rota_future_wait(struct rota_future *future, int64_t timeout_ns, void **ret_
     roti_spin_lock(&future->lock);
     bool pending = state_of(future) == PENDING;
     if (pending && timeout_ns > 0) {
-        future_hold(future);
+        wait_begins(future);
         roti_wait_link(&wait, &future->waits);
     }
     roti_spin_unlock(&future->lock);
@@ -349,7 +384,7 @@ int rota_future_wait(struct rota_future *future, int64_t timeout_ns, void **ret_
     int r = thread_wait(future, &wait, &waiter, timeout_ns);
     if (r == 0)
         r = take(future, ret_value);
-    future_unhold(future);
+    wait_ends(future);
     return r;
 }
 

@@ -18,6 +18,9 @@ _Static_assert(offsetof(struct rota_loop, worker) == 0, "the worker comes first"
 /* So many timers fire in one poll, so that a clock that jumps does not stop the loop. */
 #define TIMERS_PER_POLL 1000
 
+/* References that a loop takes to itself at once. */
+#define SPARE_REFS 1024U
+
 /* ---- The driver ---- */
 
 int64_t rota_time_ns(void)
@@ -114,6 +117,9 @@ int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, 
 
 void roti_loop_close(struct rota_loop *loop)
 {
+    /* [LP9] relaxed: not the last; the runtime's goes after this thread was joined. */
+    (void)roti_fetch_sub(LP9, relaxed, &loop->refs, loop->spare_refs);
+    loop->spare_refs = 0;
     /* [LP2] relaxed: whoever reads it only turns back. Others may read it too late: the inbox then
      * refuses their posts. */
     roti_store(LP2, relaxed, &loop->closed, true);
@@ -133,6 +139,24 @@ struct rota_loop *rota_loop_ref(struct rota_loop *loop)
     if (loop != NULL)
         (void)roti_fetch_add(LP3, relaxed, &loop->refs, 1U);
     return loop;
+}
+
+void roti_loop_ref_here(struct rota_loop *self)
+{
+    if (self->spare_refs == 0) {
+        /* [LP10] relaxed: as [LP3]. */
+        (void)roti_fetch_add(LP10, relaxed, &self->refs, SPARE_REFS);
+        self->spare_refs = SPARE_REFS;
+    }
+    self->spare_refs--;
+}
+
+void roti_loop_unref_on(struct rota_loop *self, struct rota_loop *loop)
+{
+    if (self == loop && self->spare_refs < 2 * SPARE_REFS)
+        self->spare_refs++;
+    else
+        rota_loop_unref(loop);
 }
 
 void rota_loop_unref(struct rota_loop *loop)

@@ -21,6 +21,7 @@ struct rota_loop {
     struct roti_timers timers;            /* the wheel and its lock */
     struct roti_slots_cache handle_cache; /* owner only */
     _Atomic(uint32_t) refs;
+    uint32_t spare_refs;  /* owner only: taken in advance, of those that `refs` counts */
     bool debug;           /* the pool's; constant, as others ask after the runtime's end */
     _Atomic(bool) closed; /* nothing is scheduled any more */
     rota_exception_fn exception_fn; /* owner only; NULL: the inherited one */
@@ -63,6 +64,11 @@ static inline struct rota_loop *roti_loop_current(void)
 
 /* A loop with one reference; its worker is prepared by the pool. 0 or a negative errno. */
 int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, bool debug);
+
+/* A counted reference to the loop `self` is on, without a read-modify-write but once in many; and
+ * its end, on whatever thread: `self` is that thread's loop, or NULL. */
+void roti_loop_ref_here(struct rota_loop *self);
+void roti_loop_unref_on(struct rota_loop *self, struct rota_loop *loop);
 
 /* Nothing is scheduled there any more. On the loop's thread, after its last turn. */
 void roti_loop_close(struct rota_loop *loop);

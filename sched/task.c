@@ -49,7 +49,7 @@ static void check_undelivered(struct rota_task *task, int status)
 }
 
 /* Publishes the end and wakes the joiners. The last use of the task's lock by the task itself. */
-static void task_complete(struct rota_task *task, int status)
+static void task_complete(struct roti_worker *worker, struct rota_task *task, int status)
 {
     struct roti_list woken;
     struct roti_wait *wait;
@@ -61,7 +61,7 @@ static void task_complete(struct rota_task *task, int status)
         if (roti_wait_claim_by(wait, roti_join_result(wait, word), task->id))
             roti_list_push_back(&woken, &wait->link);
     roti_spin_unlock(&task->lock);
-    roti_wait_wake_all(&woken);
+    roti_wait_wake_all_from(worker, &woken);
     if (status == ROTA_EXIT)
         roti_pool_exit(task->pool);
 }
@@ -84,7 +84,7 @@ static struct roti_fiber_exit task_main(void *arg, void *transfer)
     struct roti_worker *worker = roti_worker_current();
     worker->thread_object->context = &worker->context;
     roti_context_task_end(&task->context);
-    task_complete(task, status);
+    task_complete(worker, task, status);
     return (struct roti_fiber_exit){&worker->fiber, (void *)(uintptr_t)ROTI_SWITCH_DONE};
 }
 

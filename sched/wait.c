@@ -97,8 +97,8 @@ struct roti_wait *roti_wait_first(struct roti_list *waits)
 
 bool roti_wait_claim(struct roti_wait *wait, int64_t result)
 {
-    const struct rota_task *self = wait->task != NULL ? rota_current_task() : NULL;
-    return roti_wait_claim_by(wait, result, self != NULL ? self->id : 0);
+    uint64_t waker = wait->task != NULL ? roti_worker_task_id(roti_worker_current()) : 0;
+    return roti_wait_claim_by(wait, result, waker);
 }
 
 bool roti_wait_claim_by(struct roti_wait *wait, int64_t result, uint64_t waker)
@@ -119,8 +119,8 @@ bool roti_wait_claim_by(struct roti_wait *wait, int64_t result, uint64_t waker)
     return true;
 }
 
-/* Wakes one claimed waiter: at this loop, or where it last ran. */
-static void wake(struct roti_wait *wait, bool away)
+/* Wakes one claimed waiter: at `self`, this thread's worker (NULL: none), or where it last ran. */
+static void wake(struct roti_worker *self, struct roti_wait *wait, bool away)
 {
     ROTI_PLAIN_READ(&wait->result);
     if (wait->task == NULL) {
@@ -132,18 +132,26 @@ static void wake(struct roti_wait *wait, bool away)
         return;
     if (away)
         roti_task_enqueue_away(task);
+    else if (self != NULL && self->pool == task->pool)
+        roti_task_enqueue_from(self, task);
     else
         roti_task_enqueue(task);
 }
 
 void roti_wait_wake(struct roti_wait *wait)
 {
-    wake(wait, false);
+    wake(roti_worker_current(), wait, false);
 }
 
 void roti_wait_wake_all(struct roti_list *woken)
 {
+    if (!roti_list_empty(woken))
+        roti_wait_wake_all_from(roti_worker_current(), woken);
+}
+
+void roti_wait_wake_all_from(struct roti_worker *self, struct roti_list *woken)
+{
     struct roti_list *node;
     for (unsigned count = 0; (node = roti_list_pop_front(woken)) != NULL; count++)
-        wake(roti_container_of(node, struct roti_wait, link), count >= WAKE_HERE_MAX);
+        wake(self, roti_container_of(node, struct roti_wait, link), count >= WAKE_HERE_MAX);
 }

@@ -165,6 +165,9 @@ void roti_wait_wake(struct roti_wait *wait);
  * further ones to the loops on which they last ran. */
 void roti_wait_wake_all(struct roti_list *woken);
 
+/* The same for a caller that knows on which worker it is; NULL: on none. */
+void roti_wait_wake_all_from(struct roti_worker *self, struct roti_list *woken);
+
 #ifdef __cplusplus
 }
 #endif

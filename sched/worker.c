@@ -50,6 +50,12 @@ struct rota_task *rota_current_task(void)
     return worker != NULL ? roti_worker_task(worker) : NULL;
 }
 
+uint64_t roti_worker_task_id(const struct roti_worker *worker)
+{
+    const struct rota_task *task = worker != NULL ? roti_worker_task(worker) : NULL;
+    return task != NULL ? task->id : 0;
+}
+
 /* ---- Queues ---- */
 
 /* Moves what others posted behind the local queue; unpinned tasks to the ring. Owner. */

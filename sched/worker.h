@@ -140,6 +140,9 @@ static inline void roti_worker_set_task(struct roti_worker *worker, struct rota_
     roti_store(WK2, relaxed, &worker->current, task);
 }
 
+/* The number of the task that runs on the thread of `worker` (NULL: of none); 0 outside a task. */
+uint64_t roti_worker_task_id(const struct roti_worker *worker);
+
 /* Whether the caller may suspend, who is on the thread of `worker` (NULL: of none): in a task, and
  * not on the loop's stack. */
 static inline bool roti_worker_may_suspend(const struct roti_worker *worker)

@@ -135,7 +135,9 @@ MODEL_ABSENT(int, roti_fork_no_loop, void)
 MODEL_ABSENT(void, roti_loop_report, const struct rota_error_info *info)
 MODEL_ABSENT(void, roti_runtime_exit, struct rota_runtime *runtime)
 MODEL_ABSENT(void, roti_task_enqueue, struct rota_task *task)
+MODEL_ABSENT(void, roti_task_enqueue_from, struct roti_worker *self, struct rota_task *task)
 MODEL_ABSENT(void, roti_task_enqueue_away, struct rota_task *task)
+MODEL_ABSENT(uint64_t, roti_worker_task_id, const struct roti_worker *worker)
 MODEL_ABSENT(int, roti_task_switch_out, struct roti_worker *worker, struct rota_task *task,
              enum roti_switch why)
 

@@ -56,7 +56,7 @@ NEVER(struct rota_task *roti_task_slot_get(struct roti_worker *owner))
 NEVER(void roti_task_slot_put(struct roti_worker *owner, struct rota_task *empty))
 NEVER(struct roti_wait *roti_wait_first(struct roti_list *waits))
 NEVER(bool roti_wait_claim_by(struct roti_wait *wait, int64_t result, uint64_t waker))
-NEVER(void roti_wait_wake_all(struct roti_list *woken))
+NEVER(void roti_wait_wake_all_from(struct roti_worker *from, struct roti_list *woken))
 /* clang-format on */
 
 /* ---- The test ---- */

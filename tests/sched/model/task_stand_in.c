@@ -84,6 +84,17 @@ void roti_task_enqueue(struct rota_task *task)
     MODEL_ASSERT(!twice);
 }
 
+void roti_task_enqueue_from(struct roti_worker *self, struct rota_task *task)
+{
+    (void)self;
+    roti_task_enqueue(task);
+}
+
+uint64_t roti_worker_task_id(const struct roti_worker *worker)
+{
+    return worker != NULL ? roti_worker_task(worker)->id : 0;
+}
+
 void roti_task_enqueue_away(struct rota_task *task)
 {
     roti_task_enqueue(task);
