@@ -40,7 +40,7 @@ static int peer_path(const char *peer, char *ret_path, size_t size)
     return access(ret_path, X_OK) < 0 ? -errno : 0;
 }
 
-/* Starts a program with `input`, or with what this one has if that is negative; what it prints comes
+/* Starts a program with `input`, or with this one's if that is negative; what it prints comes
  * from *ret_output. */
 static int start(char *const argv[], int input, pid_t *ret_child, FILE **ret_output)
 {
