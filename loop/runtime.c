@@ -18,6 +18,10 @@
 #include <rota/error.h>
 
 #define SLOW_CALLBACK_NS (100 * ROTA_MS)
+#define QUARANTINE_MAX 65536 /* stacks: 16 GiB of address space at the default size */
+
+/* Whoever adds an option checks it in check_opts() and hands it on in run_init(). */
+_Static_assert(sizeof(struct rota_run_opts) == 64, "an option was added");
 
 /* What a run is made of. It is freed at its end, unless a task outlived the shutdown: somebody may
  * still wake that. */
@@ -34,7 +38,8 @@ struct run {
 
 static int check_opts(const struct rota_run_opts *opts)
 {
-    if (opts->loops > ROTI_LOOP_MAX || opts->shutdown_timeout_ns < 0 || opts->slow_callback_ns < 0)
+    if (opts->loops > ROTI_LOOP_MAX || opts->shutdown_timeout_ns < 0 ||
+        opts->slow_callback_ns < 0 || opts->stack_quarantine > QUARANTINE_MAX)
         return -EINVAL;
     if (opts->stack_size != 0 &&
         (opts->stack_size < ROTI_STACK_SIZE_MIN || opts->stack_size > ROTI_STACK_SIZE_MAX))
@@ -121,6 +126,8 @@ static int run_init(struct run *run, const struct rota_run_opts *opts, const cha
         .stack_size = opts->stack_size,
         .debug = opts->debug,
         .slow_ns = runtime->slow_callback_ns,
+        .wipe_stacks = opts->wipe_stacks,
+        .quarantine_count = opts->stack_quarantine,
         .driver = &roti_loop_driver,
         .thread_start = thread_start,
         .thread_stop = thread_stop,

@@ -8,22 +8,20 @@
  * Design.   MADV_GUARD_INSTALL (Linux 6.13) needs no mapping. Whether it works is probed by its
  *           effect, since emulators accept any advice and do nothing: write(2) from a guarded page
  *           must fail with EFAULT. Elsewhere mprotect, for at most half of the mappings that the
- *           system allows, less those that the process had already; then -ENOMEM.
+ *           system allows, less those that the process had already; then -ENOMEM. Who promises
+ *           stacks pays for their guards beforehand, so that a spawn is refused and no first step.
  * Threads.  Any. Two threads that probe at once find the same answer.
  */
 #include "sched/guard.h"
 
 #include "sched/base/atomic.h"
+#include "sched/pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
 
 #define MAPPINGS_PER_GUARD 2 /* the guard, and the rest of the mapping that it splits */
 #define MAX_MAP_COUNT_DEFAULT 65530
@@ -64,7 +62,7 @@ static enum roti_guard guard_probe(void)
     if (page == MAP_FAILED)
         return ROTI_GUARD_PROBE;
     enum roti_guard kind = ROTI_GUARD_MPROTECT;
-    if (madvise(page, page_size, MADV_GUARD_INSTALL) == 0) {
+    if (madvise(page, page_size, ROTI_ADVICE_GUARD) == 0) {
         int readable = page_readable(page);
         kind = readable < 0 ? ROTI_GUARD_PROBE : readable ? ROTI_GUARD_MPROTECT : ROTI_GUARD_MARKER;
     }
@@ -129,36 +127,40 @@ static size_t mapping_limit(void)
     return limit_plus_1 - 1;
 }
 
-/* A guard by protection, if the budget allows. */
-static int guard_protect(void *low, size_t size)
+int roti_guard_charge(size_t count)
 {
-    size_t limit = mapping_limit();
+    size_t mappings = count * MAPPINGS_PER_GUARD;
+    if (count == 0 || roti_guard_kind() == ROTI_GUARD_MARKER)
+        return 0;
     /* [KG5] relaxed: a count; what it bounds is the kernel's. */
-    if (roti_fetch_add(KG5, relaxed, &mapping_count, MAPPINGS_PER_GUARD) + MAPPINGS_PER_GUARD >
-            limit ||
-        mprotect(low, size, PROT_NONE) < 0) {
-        roti_guard_release(MAPPINGS_PER_GUARD);
-        return -ENOMEM;
-    }
-    return MAPPINGS_PER_GUARD;
-}
-
-int roti_guard_install(void *low, size_t size)
-{
-    if (roti_guard_kind() == ROTI_GUARD_MARKER) {
-        if (madvise(low, size, MADV_GUARD_INSTALL) == 0)
-            return 0;
-        if (errno != EINVAL) /* the first kernels that have it refuse locked memory so */
-            return -ENOMEM;
-    }
-    return guard_protect(low, size);
+    if (roti_fetch_add(KG5, relaxed, &mapping_count, mappings) + mappings <= mapping_limit())
+        return (int)count;
+    roti_guard_release(count);
+    return -ENOMEM;
 }
 
 void roti_guard_release(size_t count)
 {
     if (count != 0)
         /* [KG6] relaxed: as [KG5]. */
-        roti_fetch_sub(KG6, relaxed, &mapping_count, count);
+        roti_fetch_sub(KG6, relaxed, &mapping_count, count * MAPPINGS_PER_GUARD);
+}
+
+int roti_guard_install(const struct iovec *guards, unsigned count)
+{
+    if (roti_guard_kind() == ROTI_GUARD_MARKER) {
+        int r = roti_pages_advise(guards, count, ROTI_ADVICE_GUARD);
+        if (r != -EINVAL)
+            return r < 0 ? -ENOMEM : 0;
+        /* The first kernels that have it refuse locked memory so, and then all of it.
+         * [KG9] relaxed: as [KG2]. */
+        roti_store(KG9, relaxed, &guard_kind, (int)ROTI_GUARD_MPROTECT);
+        return -EAGAIN;
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (roti_pages_protect(guards[i].iov_base, guards[i].iov_len, PROT_NONE) < 0)
+            return -ENOMEM;
+    return 0;
 }
 
 void roti_guard_override(enum roti_guard kind, size_t mapping_count_max)

@@ -6,6 +6,7 @@
 #define ROTI_GUARD_H
 
 #include <stddef.h>
+#include <sys/uio.h>
 
 /* How guards are made; the process finds out at the first one. */
 enum roti_guard {
@@ -26,14 +27,20 @@ size_t roti_guard_size(void);
 enum roti_guard roti_guard_kind(void);
 
 /*
- * Makes `size` bytes of a mapping at `low` inaccessible. Any thread.
- * Returns the number of the process's mappings charged for it, to be given back to
- * roti_guard_release() once it is unmapped, or -ENOMEM: no memory, or the budget is used up.
+ * Pays for `count` guards before they are made. Returns how many were paid for, which is none where
+ * guards are marks, or -ENOMEM: the budget of mappings is used up.
  */
-int roti_guard_install(void *low, size_t size);
+int roti_guard_charge(size_t count);
 
-/* The guards for which `mapping_count` mappings were charged are unmapped. */
-void roti_guard_release(size_t mapping_count);
+/* Gives back what was paid for, once the guards are unmapped, or will not be made. */
+void roti_guard_release(size_t count);
+
+/*
+ * Makes ranges inaccessible; `count` is at most ROTI_PAGES_BATCH. Any thread.
+ * Returns 0; -EAGAIN: guards are mappings from now on, and those here are not paid for yet;
+ * -ENOMEM: the kernel is out of memory or mappings. Some guards may have been made then.
+ */
+int roti_guard_install(const struct iovec *guards, unsigned count);
 
 /*
  * For tests: forces the kind (ROTI_GUARD_PROBE: back to probing), and the number of mappings that

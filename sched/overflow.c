@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * overflow.c - the handler of SIGSEGV that reports an overflowing task.
+ * overflow.c - the handler of SIGSEGV that reports an overflowing task, and the use of a stack
+ * after its task's end.
  *
  * A fault on a stack that is used up cannot be handled on it: each loop's thread has an alternate
  * signal stack, with a guard of its own. The handler only looks up the address, describes the
  * task and writes; then the fault takes the way that it would have taken without us, so that cores
  * and other crash reporters see the original.
+ *
+ * dladdr() would know the name of a function, but takes the loader's lock, which the thread that
+ * overflowed may hold. _dl_find_object() takes none; it knows the module, and so an offset that
+ * addr2line turns into a file and a line.
  */
 #include "sched/overflow.h"
 
 #include "sched/base/alloc.h"
 #include "sched/base/atomic.h"
+#include "sched/stack_quarantine.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,28 +56,95 @@ static size_t line_append_hex(char *line, size_t size, size_t length, uintptr_t 
     return line_append(line, size, length, digits + at);
 }
 
-static void report(const struct roti_stack *stack, const void *address)
+static size_t line_append_number(char *line, size_t size, size_t length, size_t number)
 {
-    char who[256] = "";
-    char line[512];
+    char digits[3 * sizeof number];
+    size_t at = sizeof digits - 1;
+    digits[at] = 0;
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) != 0);
+    return line_append(line, size, length, digits + at);
+}
+
+/* The path of a module; the program's own is not kept by the loader. */
+static const char *module_path(const char *name, char *buf, size_t size)
+{
+    if (name[0] != 0)
+        return name;
+    ssize_t length = readlink("/proc/self/exe", buf, size - 1);
+    if (length <= 0)
+        return "the program";
+    buf[length] = 0;
+    return buf;
+}
+
+void roti_overflow_describe_address(const void *address, char *buf, size_t size)
+{
+    size_t n = line_append_hex(buf, size - 1, 0, (uintptr_t)address);
+#if defined(DLFO_STRUCT_HAS_EH_DBASE)
+    struct dl_find_object object;
+    if (_dl_find_object((void *)(uintptr_t)address, &object) == 0) {
+        char path[128];
+        uintptr_t offset = (uintptr_t)address - object.dlfo_link_map->l_addr;
+        n = line_append(buf, size - 1, n, " (");
+        n = line_append(buf, size - 1, n,
+                        module_path(object.dlfo_link_map->l_name, path, sizeof path));
+        n = line_append(buf, size - 1, n, "+");
+        n = line_append_hex(buf, size - 1, n, offset);
+        n = line_append(buf, size - 1, n, ")");
+    }
+#endif
+    buf[n] = 0;
+}
+
+void roti_overflow_describe(const struct roti_stack *stack, char *buf, size_t size)
+{
     /* [KO1] relaxed: the function reads what belongs to the stack, which this thread uses. */
     roti_overflow_describe_fn describe = roti_load(KO1, relaxed, &describe_hook);
+    buf[0] = 0;
     if (describe != NULL)
-        describe(stack, who, sizeof who);
-    who[sizeof who - 1] = 0;
+        describe(stack, buf, size);
+    buf[size - 1] = 0;
+    if (buf[0] != 0)
+        return;
+    size_t n = line_append(buf, size - 1, 0, "on the stack at ");
+    n = line_append_hex(buf, size - 1, n, (uintptr_t)stack->low);
+    buf[n] = 0;
+}
 
-    size_t n = line_append(line, sizeof line - 1, 0, "rota: stack overflow in task ");
-    if (who[0] != 0) {
-        n = line_append(line, sizeof line - 1, n, who);
-    } else {
-        n = line_append(line, sizeof line - 1, n, "on the stack at ");
-        n = line_append_hex(line, sizeof line - 1, n, (uintptr_t)stack->low);
-    }
+static void write_line(char *line, size_t length)
+{
+    line[length++] = '\n';
+    ssize_t written = write(STDERR_FILENO, line, length);
+    (void)written; /* there is nobody left to tell */
+}
+
+/* "rota: <what> <who>: fault at <address>" */
+static void report(const char *what, const char *who, const void *address)
+{
+    char line[512];
+    size_t n = line_append(line, sizeof line - 1, 0, "rota: ");
+    n = line_append(line, sizeof line - 1, n, what);
+    n = line_append(line, sizeof line - 1, n, who);
     n = line_append(line, sizeof line - 1, n, ": fault at ");
     n = line_append_hex(line, sizeof line - 1, n, (uintptr_t)address);
-    line[n++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, n);
-    (void)written; /* there is nobody left to tell */
+    write_line(line, n);
+}
+
+static void report_overflow(const struct roti_stack *stack, const void *address)
+{
+    char who[256];
+    char line[256];
+    roti_overflow_describe(stack, who, sizeof who);
+    report("stack overflow in task ", who, address);
+    size_t n = line_append(line, sizeof line - 1, 0, "rota: its stack has ");
+    n = line_append_number(line, sizeof line - 1, n, stack->size);
+    n = line_append(
+        line, sizeof line - 1, n,
+        " bytes; give it more by stack_size of rota_task_opts or rota_run_opts, or make "
+        "deep calls by rota_call_on_loop_stack()");
+    write_line(line, n);
 }
 
 /* What would have happened without us. */
@@ -102,7 +177,9 @@ static void handle_fault(int signal_number, siginfo_t *info, void *context)
     if (info->si_code > 0)
         stack = roti_stack_find(info->si_addr, &in_guard);
     if (stack != NULL && in_guard)
-        report(stack, info->si_addr);
+        report_overflow(stack, info->si_addr);
+    else if (stack != NULL && roti_stack_detained(stack) != NULL)
+        report("use of a stack after the end of task ", roti_stack_detained(stack), info->si_addr);
     errno = saved_errno;
     hand_on(signal_number, info, context);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * overflow.h - names the task whose stack overflowed, before the program dies of it.
+ * overflow.h - names the task whose stack overflowed, or was used after its end, before the program
+ * dies of it.
  */
 #ifndef ROTI_OVERFLOW_H
 #define ROTI_OVERFLOW_H
@@ -30,10 +31,17 @@ extern "C" {
 /* Sets who describes a stack; NULL: reports say the stack's address alone. Any thread. */
 void roti_overflow_set_describe(roti_overflow_describe_fn describe);
 
+/* Calls it, or describes the stack by its address. As the function above. */
+void roti_overflow_describe(const struct roti_stack *stack, char *buf, size_t size);
+
+/* Writes, as above, where an address lies: its module and the offset in it, for addr2line. */
+void roti_overflow_describe_address(const void *address, char *buf, size_t size);
+
 /*
  * Gives the calling thread an alternate signal stack, and the process a handler of SIGSEGV while
- * any thread has one. The handler reports a fault in a stack's guard, and hands every fault on to
- * the handler before it, or to the default action. Returns 0 or -ENOMEM.
+ * any thread has one. The handler reports a fault in a stack's guard, or in a stack in quarantine,
+ * and hands every fault on to the handler before it, or to the default action. Returns 0 or
+ * -ENOMEM.
  */
 int roti_overflow_install_thread(struct roti_overflow_thread *thread);
 

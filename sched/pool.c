@@ -10,6 +10,7 @@
 #include "sched/overflow.h"
 #include "sched/park.h"
 #include "sched/registry.h"
+#include "sched/stack_quarantine.h"
 
 #include <errno.h>
 #include <rota/error.h>
@@ -120,7 +121,8 @@ void roti_pool_supervise(struct roti_pool *pool)
 
 /* ---- Workers ---- */
 
-static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsigned index)
+static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsigned index,
+                        bool wipe_stacks)
 {
     worker->pool = pool;
     worker->driver = pool->driver;
@@ -128,6 +130,8 @@ static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsi
     roti_fifo_init(&worker->local);
     roti_fifo_init(&worker->due);
     roti_stack_cache_init(&worker->stack_cache);
+    worker->stack_cache.policy =
+        (struct roti_stack_policy){.wipe = wipe_stacks, .detain = pool->quarantine};
     roti_ring_init(&worker->ring);
     roti_inbox_init(&worker->inbox);
 }
@@ -142,6 +146,13 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     pool->workers = roti_alloc(size);
     if (pool->workers == NULL)
         return -ENOMEM;
+    if (opts->quarantine_count > 0) {
+        pool->quarantine = roti_stack_quarantine_create(opts->quarantine_count);
+        if (pool->quarantine == NULL) {
+            roti_free(pool->workers, size);
+            return -ENOMEM;
+        }
+    }
     sem_init(&pool->entered, 0, 0);
     memcpy(pool->workers, workers, size);
     pool->worker_count = opts->worker_count;
@@ -156,13 +167,15 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     roti_store(PL18, relaxed, &pool->phase, (int)ROTI_RUNNING_PHASE);
     roti_idle_init(&pool->idle, pool->worker_count);
     for (unsigned i = 0; i < pool->worker_count; i++)
-        worker_init(pool->workers[i], pool, i);
+        worker_init(pool->workers[i], pool, i, opts->wipe_stacks);
     return 0;
 }
 
 void roti_pool_done(struct roti_pool *pool)
 {
     sem_destroy(&pool->entered);
+    roti_stack_quarantine_free(pool->quarantine);
+    pool->quarantine = NULL;
     roti_free(pool->workers, pool->worker_count * sizeof(struct roti_worker *));
     pool->workers = NULL;
 }

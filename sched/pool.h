@@ -34,10 +34,12 @@ enum roti_phase {
 };
 
 struct roti_pool_opts {
-    unsigned worker_count; /* 1 to ROTI_LOOP_MAX */
-    size_t stack_size;     /* of tasks; 0: the default */
-    bool debug;            /* checks that cost more */
-    int64_t slow_ns;       /* debug: steps that take so long are reported; 0: none */
+    unsigned worker_count;     /* 1 to ROTI_LOOP_MAX */
+    size_t stack_size;         /* of tasks; 0: the default */
+    bool debug;                /* checks that cost more */
+    int64_t slow_ns;           /* debug: steps that take so long are reported; 0: none */
+    bool wipe_stacks;          /* of tasks that have ended */
+    unsigned quarantine_count; /* stacks of ended tasks that stay inaccessible for a while */
     const struct roti_driver *driver;
     /* Called on each worker's thread before its first and after its last turn. */
     int (*thread_start)(void *loop);
@@ -48,7 +50,8 @@ struct roti_pool {
     unsigned worker_count;
     size_t stack_size;
     bool debug;
-    int64_t slow_ns; /* 0: steps are not timed */
+    int64_t slow_ns;                          /* 0: steps are not timed */
+    struct roti_stack_quarantine *quarantine; /* NULL: none is wanted */
     const struct roti_driver *driver;
     int (*thread_start)(void *loop);
     void (*thread_stop)(void *loop);

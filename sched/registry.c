@@ -5,6 +5,7 @@
 #include "sched/registry.h"
 
 #include "sched/base/assert.h"
+#include "sched/overflow.h"
 
 #include <errno.h>
 #include <rota/error.h>
@@ -165,15 +166,17 @@ void roti_task_visit(struct roti_pool *pool, bool internal,
  * is taken. */
 void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size)
 {
+    char where[160];
     const struct rota_task *task = stack->owner;
     if (task == NULL) {
         snprintf(buf, size, "without a task");
         return;
     }
+    roti_overflow_describe_address(task->frame->spawned_at, where, sizeof where);
     /* [RG17] relaxed: see above. */
     const char *name = roti_load(RG17, relaxed, &task->name);
-    snprintf(buf, size, "%llu [%s], spawned at %p", (unsigned long long)task->id,
-             name != NULL ? name : "", task->frame->spawned_at);
+    snprintf(buf, size, "%llu [%s], spawned at %s", (unsigned long long)task->id,
+             name != NULL ? name : "", where);
 }
 
 /* ---- Names ---- */

@@ -1,93 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_pool.c - slabs of stacks, the pool that they are in, and the look-up by address.
+ * stack_pool.c - the pool of stacks: what is promised, what is taken, what is given back.
  *
  *      worker's cache  <-- batches -->  pool of the class  <-- slabs --  address space
  *      (no lock, LIFO)                  (one mutex)                     (mmap)
  *
- * A slab maps many stacks of one class: guard, body, guard, body. Reserving address space without
- * swap accounting makes a slab cheap; huge pages are off, since one would back eight parked stacks
- * in full. The guard is made when a stack is first used, and stays until the slab is unmapped.
+ * Problem.  A spawn must be able to say -ENOMEM, but a task that waits for its first step needs no
+ *           stack yet: a million queued tasks would hold a page each.
+ * Design.   A stack is claimed first, which counts it: address space is there for all that are
+ *           claimed, and their guards are paid for. It is taken when it is needed, the warmest
+ *           first. Caches hold claims and stacks; with a stack goes the claim for it.
+ *           A guard is made when a stack is first taken, for a batch at once, and stays until its
+ *           slab is unmapped. Slabs of a class grow with the class, so that a million claims are
+ *           some dozen mappings.
+ *           What is trimmed when is written in sched/stack_trim.c.
  *
- * The pool of a class has two lists. `warm` stacks have pages that were touched and go out first,
- * the latest first. `cold` ones have none: new, or trimmed. Warm stacks above the high-water mark,
- * a quarter of those outside the pool, lose their pages, the oldest first: a burst of deep stacks
- * does not stay resident after it is over.
- *
- * All slabs are in one list, through which a signal handler finds the stack of an address. It is
- * changed under the mutex and read without; a reader is counted, and a slab that was unlinked is
- * unmapped only once the count has been zero.
- *
- * Invariants. I1 a stack is in use, in one cache, or in one list of the pool;
+ * Invariants. I1 a stack is in use, in one cache or list of the pool, being trimmed, or not carved;
  *             I2 a slab's free_count is its stacks in the pool, and it is unmapped only when that
- *                is all of them;
- *             I3 outside_count is all stacks less those in the pool.
+ *                is all of them, and the others are enough for what is claimed;
+ *             I3 outside_count <= claimed_count <= stack_count: who has a claim finds a stack;
+ *             I4 where guards are mappings, guarded_count <= charged_count, since a stack without
+ *                a guard is taken only when each that has one is outside.
  * Threads.    Any.
  */
 #include "sched/stack_pool.h"
 
-#include "sched/base/alloc.h"
 #include "sched/base/assert.h"
-#include "sched/base/atomic.h"
 #include "sched/guard.h"
+#include "sched/pages.h"
+#include "sched/stack_slab.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#if defined(ROTI_SMALL) && ROTI_SMALL
-#define SLAB_SIZE ((size_t)4 << 20)
-#define SLAB_STACK_COUNT_MAX 8u
-#define WARM_COUNT_MIN 4u
-#else
-#define SLAB_SIZE ((size_t)64 << 20)
-#define SLAB_STACK_COUNT_MAX 256u
-#define WARM_COUNT_MIN 256u /* warm stacks of a class that are always kept, up to WARM_SIZE */
-#endif
-#define SLAB_STACK_COUNT_MIN 4u
-#define WARM_SIZE ((size_t)64 << 20)
-#define COLOUR_COUNT 16u
-
-/* One mapping of stacks of one class. */
-struct roti_slab {
-    _Atomic(struct roti_slab *) next; /* changed under pool.lock, read by any thread */
-    char *base;
-    size_t size;   /* of the mapping */
-    size_t stride; /* guard and body */
-    unsigned stack_count;
-    unsigned free_count;       /* under pool.lock */
-    struct roti_slab *drained; /* the next one to be unmapped, once unlinked */
-    struct roti_stack stacks[];
-};
-
-struct stack_class {
-    struct roti_list warm; /* the latest at the back */
-    struct roti_list cold;
-    size_t warm_count;
-    size_t outside_count; /* in caches and in use */
-};
 
 static struct {
     pthread_mutex_t lock;
     bool ready; /* the lists are initialised */
-    struct stack_class classes[ROTI_STACK_CLASS_COUNT];
+    struct roti_stack_class classes[ROTI_STACK_CLASS_COUNT];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static _Atomic(struct roti_slab *) slabs; /* changed under pool.lock, read by any thread */
-static _Atomic(unsigned) finder_count;    /* threads that are reading `slabs` */
+static _Atomic(size_t) warm_total; /* of all classes; changed under pool.lock, read by any thread */
 
-/* The high-water mark of a class: how many warm stacks may wait in the pool. */
-static size_t warm_max(unsigned index)
-{
-    size_t least = WARM_SIZE / roti_stack_class_size(index);
-    size_t quarter = pool.classes[index].outside_count / 4;
-    least = least > WARM_COUNT_MIN ? WARM_COUNT_MIN : least;
-    return quarter > least ? quarter : least;
-}
-
-/* ---- The pool, under its lock ---- */
+/* ---- The lists, under the lock ---- */
 
 static void pool_lock(void)
 {
@@ -95,186 +49,259 @@ static void pool_lock(void)
     if (pool.ready)
         return;
     for (unsigned i = 0; i < ROTI_STACK_CLASS_COUNT; i++) {
-        roti_list_init(&pool.classes[i].warm);
+        pool.classes[i] = (struct roti_stack_class){0};
+        roti_list_init(&pool.classes[i].used);
+        roti_list_init(&pool.classes[i].shallow);
         roti_list_init(&pool.classes[i].cold);
-        pool.classes[i].warm_count = 0;
-        pool.classes[i].outside_count = 0;
     }
     pool.ready = true;
 }
 
-static void pool_unlock(void)
+struct roti_stack_class *roti_stack_pool_lock(unsigned index)
+{
+    pool_lock();
+    return index < ROTI_STACK_CLASS_COUNT ? &pool.classes[index] : NULL;
+}
+
+void roti_stack_pool_unlock(void)
 {
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* A stack enters the pool. */
-static void pool_insert(struct roti_stack *stack, bool warm)
+static void count_warm(struct roti_stack_class *class, size_t change)
 {
-    struct stack_class *class = &pool.classes[stack->class_index];
-    roti_list_push_back(warm ? &class->warm : &class->cold, &stack->node);
-    class->warm_count += warm;
-    stack->warm = warm;
+    class->warm_count += change;
+    if (class->warm_count < class->warm_low)
+        class->warm_low = class->warm_count;
+    /* [K15], [K16] relaxed: changed under the lock only. */
+    size_t total = roti_load(K15, relaxed, &warm_total);
+    roti_store(K16, relaxed, &warm_total, total + change);
+}
+
+size_t roti_stack_pool_warm(void)
+{
+    /* [K17] relaxed: a hint; who makes a stack warm looks here afterwards itself. */
+    return roti_load(K17, relaxed, &warm_total);
+}
+
+/* A stack enters the pool. */
+static void pool_insert(struct roti_stack_class *class, struct roti_stack *stack)
+{
+    if (!stack->guarded)
+        roti_list_push_back(class->cold.next, &stack->node); /* in front: the last to go, [I4] */
+    else
+        roti_list_push_back(stack->used   ? &class->used
+                            : stack->warm ? &class->shallow
+                                          : &class->cold,
+                            &stack->node);
+    if (stack->warm)
+        count_warm(class, 1);
     ROTI_ASSERT(class->outside_count > 0); /* [I3] */
     class->outside_count--;
     stack->slab->free_count++;
     ROTI_ASSERT(stack->slab->free_count <= stack->slab->stack_count); /* [I2] */
 }
 
-/* A stack leaves the pool: the warmest, a cold one, or NULL. */
-static struct roti_stack *pool_remove(struct stack_class *class)
+/* A stack that is in a list leaves the pool. */
+static void pool_unlink(struct roti_stack_class *class, struct roti_stack *stack)
 {
-    struct roti_list *node = NULL;
-    if (!roti_list_empty(&class->warm)) {
-        node = class->warm.prev;
-        roti_list_remove(node);
-        class->warm_count--;
-    } else {
-        node = roti_list_pop_front(&class->cold);
-    }
-    if (node == NULL)
-        return NULL;
-    struct roti_stack *stack = roti_stack_of(node);
+    roti_list_remove(&stack->node);
+    if (stack->warm)
+        count_warm(class, (size_t)-1);
     class->outside_count++;
     stack->slab->free_count--;
+}
+
+/* A stack that has never been used leaves the pool. There is one, or a claim was not kept. */
+static struct roti_stack *pool_carve(struct roti_stack_class *class)
+{
+    struct roti_slab *slab = class->fresh;
+    ROTI_ASSERT(slab != NULL); /* [I3] */
+    struct roti_stack *stack = roti_slab_carve(slab);
+    if (slab->carved_count == slab->stack_count)
+        class->fresh = slab->fresh;
+    class->outside_count++;
+    slab->free_count--;
     return stack;
 }
 
-/* Moves the oldest warm stacks above the mark to `surplus`; they are outside the pool there. */
-static void pool_take_surplus(unsigned index, struct roti_list *surplus)
+/* The warmest stack leaves the pool. */
+static struct roti_stack *pool_remove(struct roti_stack_class *class)
 {
-    struct stack_class *class = &pool.classes[index];
-    size_t mark = warm_max(index);
-    while (class->warm_count > mark) {
-        struct roti_list *node = roti_list_pop_front(&class->warm);
-        class->warm_count--;
-        class->outside_count++;
-        roti_stack_of(node)->slab->free_count--;
-        roti_list_push_back(surplus, node);
-    }
+    struct roti_list *list = !roti_list_empty(&class->used)      ? &class->used
+                             : !roti_list_empty(&class->shallow) ? &class->shallow
+                                                                 : &class->cold;
+    if (roti_list_empty(list))
+        return pool_carve(class);
+    struct roti_stack *stack = roti_stack_of(list->prev);
+    pool_unlink(class, stack);
+    return stack;
 }
 
-/* ---- Slabs ---- */
-
-static size_t slab_record_size(unsigned stack_count)
+void roti_stack_pool_trim_out(struct roti_stack_class *class, struct roti_stack *stack)
 {
-    return sizeof(struct roti_slab) + stack_count * sizeof(struct roti_stack);
+    pool_unlink(class, stack);
+    class->claimed_count++;
 }
 
-/* Maps a slab of the class, with every stack described, not yet in any list; or NULL. */
-static struct roti_slab *slab_create(unsigned index)
+void roti_stack_pool_trim_in(struct roti_stack_class *class, struct roti_stack *stack, bool warm)
 {
-    size_t size = roti_stack_class_size(index);
-    size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
-    size_t guard_size = roti_guard_size();
-    size_t count = SLAB_SIZE / size;
-    count = count > SLAB_STACK_COUNT_MAX ? SLAB_STACK_COUNT_MAX : count;
-    count = count < SLAB_STACK_COUNT_MIN ? SLAB_STACK_COUNT_MIN : count;
-
-    struct roti_slab *slab = roti_zalloc(slab_record_size((unsigned)count));
-    if (slab == NULL)
-        return NULL;
-    /* The least classes may be smaller than a page. */
-    slab->stride = guard_size + (size + page_size - 1) / page_size * page_size;
-    slab->size = slab->stride * count;
-    slab->stack_count = (unsigned)count;
-    void *base = MAP_FAILED;
-    if (roti_alloc_permitted(slab->size))
-        base = mmap(NULL, slab->size, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (base == MAP_FAILED) {
-        roti_free(slab, slab_record_size((unsigned)count));
-        return NULL;
-    }
-    madvise(base, slab->size, MADV_NOHUGEPAGE); /* fails where there are none: as good */
-    ROTI_PLAIN_WRITE(&slab->base);
-    slab->base = base;
-    for (unsigned i = 0; i < slab->stack_count; i++) {
-        struct roti_stack *stack = &slab->stacks[i];
-        roti_list_init(&stack->node);
-        stack->low = slab->base + i * slab->stride + guard_size;
-        stack->size = slab->stride - guard_size;
-        stack->slab = slab;
-        stack->class_index = (uint8_t)index;
-        stack->colour = (uint8_t)(i % COLOUR_COUNT);
-    }
-    return slab;
+    stack->used = false;
+    stack->warm = warm;
+    pool_insert(class, stack);
+    class->claimed_count--;
 }
 
-/* Unmaps a slab that nobody can reach any more. */
-static void slab_destroy(struct roti_slab *slab)
-{
-    size_t mapping_count = 0;
-    for (unsigned i = 0; i < slab->stack_count; i++) {
-        struct roti_stack *stack = &slab->stacks[i];
-        roti_notes_stack_unmapped(&stack->notes, stack->low, stack->size);
-        mapping_count += stack->guard_mappings;
-    }
-    munmap(slab->base, slab->size);
-    roti_guard_release(mapping_count);
-    roti_free(slab, slab_record_size(slab->stack_count));
-}
+/* ---- Claims ---- */
 
-/* Adds a new slab to the list and its stacks to the pool. Under pool.lock. */
+/* Adds a slab to the class: as great as all of it, and less where that cannot be had. */
 static int pool_grow(unsigned index)
 {
-    struct roti_slab *slab = slab_create(index);
+    struct roti_stack_class *class = &pool.classes[index];
+    size_t min = roti_slab_count_min(index);
+    size_t max = roti_slab_count_max(index);
+    size_t count = class->stack_count > max ? max : class->stack_count;
+    struct roti_slab *slab = NULL;
+    for (; slab == NULL && count > min; count /= 2)
+        slab = roti_slab_create(index, (unsigned)count);
+    if (slab == NULL)
+        slab = roti_slab_create(index, (unsigned)min);
     if (slab == NULL)
         return -ENOMEM;
-    pool.classes[index].outside_count += slab->stack_count;
-    for (unsigned i = 0; i < slab->stack_count; i++)
-        pool_insert(&slab->stacks[i], false);
-    /* [K1] relaxed: changed under the lock only. */
-    struct roti_slab *first = roti_load(K1, relaxed, &slabs);
-    /* [K2] relaxed: published by [K3]. */
-    roti_store(K2, relaxed, &slab->next, first);
-    /* [K3] release: pairs with [K9]; the fields of this slab, and of those behind it, which are
-     * older, are visible to whoever finds it. */
-    roti_store(K3, release, &slabs, slab);
+    slab->fresh = class->fresh;
+    class->fresh = slab;
+    class->stack_count += slab->stack_count;
+    roti_slab_publish(slab);
+    return 0;
+}
+
+/* Sees to it that guards are paid for so many claims, where they must be. */
+static int pool_charge(struct roti_stack_class *class, size_t claimed_count)
+{
+    if (claimed_count <= class->charged_count)
+        return 0;
+    int r = roti_guard_charge(claimed_count - class->charged_count);
+    if (r > 0)
+        class->charged_count += (size_t)r;
+    return r < 0 ? r : 0;
+}
+
+int roti_stack_pool_claim(unsigned index, unsigned count)
+{
+    struct roti_stack_class *class = &pool.classes[index];
+    int r = 0;
+    pool_lock();
+    if (class->stack_count - class->claimed_count < count)
+        r = pool_grow(index);
+    size_t left = class->stack_count - class->claimed_count;
+    if (left > 0) {
+        count = left < count ? (unsigned)left : count;
+        r = pool_charge(class, class->claimed_count + count);
+        if (r < 0 && count > 1) {
+            count = 1;
+            r = pool_charge(class, class->claimed_count + 1);
+        }
+    }
+    if (r == 0)
+        class->claimed_count += count;
+    roti_stack_pool_unlock();
+    return r < 0 ? r : (int)count;
+}
+
+void roti_stack_pool_unclaim(unsigned index, unsigned count)
+{
+    struct roti_stack_class *class = &pool.classes[index];
+    pool_lock();
+    class->claimed_count -= count;
+    ROTI_ASSERT(class->outside_count <= class->claimed_count); /* [I3] */
+    roti_stack_pool_unlock();
+}
+
+/* ---- Guards ---- */
+
+/* Pays for all that is claimed, because guards have turned out to be mappings. */
+static int pay_late(unsigned index)
+{
+    pool_lock();
+    int r = pool_charge(&pool.classes[index], pool.classes[index].claimed_count);
+    roti_stack_pool_unlock();
+    return r;
+}
+
+/* Makes the guards of `count` stacks that have none. Without the lock: they are the caller's. */
+static int make_guards(unsigned index, struct roti_stack *const *stacks, unsigned count)
+{
+    struct iovec guards[ROTI_PAGES_BATCH];
+    size_t size = roti_guard_size();
+    for (unsigned i = 0; i < count; i++)
+        guards[i] = (struct iovec){stacks[i]->low - size, size};
+    int r = roti_guard_install(guards, count);
+    if (r == -EAGAIN)
+        r = pay_late(index) < 0 ? -ENOMEM : roti_guard_install(guards, count);
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        stacks[i]->guarded = true;
+    return r;
+}
+
+/* Those of a list that need a guard get one, and are counted. */
+static int guard_all(unsigned index, struct roti_list *list)
+{
+    struct roti_stack *bare[ROTI_PAGES_BATCH];
+    unsigned count = 0;
+    for (struct roti_list *node = list->next; node != list; node = node->next)
+        if (!roti_stack_of(node)->guarded)
+            bare[count++] = roti_stack_of(node);
+    if (__builtin_expect(count == 0, 1))
+        return 0;
+    int r = make_guards(index, bare, count);
+    if (r < 0)
+        return r;
+    pool_lock();
+    pool.classes[index].guarded_count += count;
+    for (unsigned i = 0; i < count; i++)
+        bare[i]->slab->guarded_count++;
+    roti_stack_pool_unlock();
     return 0;
 }
 
 /* ---- Batches to and from caches ---- */
 
-int roti_stack_pool_take(unsigned index, unsigned count, struct roti_list *list,
-                         unsigned *ret_count)
+/* Stacks go back; their claims go too, or stay. */
+static void give(unsigned index, struct roti_list *list, bool claims)
 {
-    struct stack_class *class = &pool.classes[index];
-    struct roti_stack *stack;
-    unsigned taken = 0;
-    int r = 0;
+    struct roti_stack_class *class = &pool.classes[index];
+    struct roti_list *node;
     pool_lock();
-    if (roti_list_empty(&class->warm) && roti_list_empty(&class->cold))
-        r = pool_grow(index);
-    while (r == 0 && taken < count && (stack = pool_remove(class)) != NULL) {
-        roti_list_push_back(list->next, &stack->node); /* in front: the warmest ends up last */
-        taken++;
+    while ((node = roti_list_pop_front(list)) != NULL) {
+        pool_insert(class, roti_stack_of(node));
+        class->claimed_count -= claims;
     }
-    pool_unlock();
-    if (r == 0)
-        *ret_count = taken;
-    return r;
+    roti_stack_pool_unlock();
+}
+
+int roti_stack_pool_take(unsigned index, unsigned count, struct roti_list *list)
+{
+    struct roti_list taken;
+    struct roti_list *node;
+    ROTI_ASSERT(count <= ROTI_PAGES_BATCH);
+    roti_list_init(&taken);
+    pool_lock();
+    for (unsigned i = 0; i < count; i++)
+        roti_list_push_back(taken.next, &pool_remove(&pool.classes[index])->node);
+    roti_stack_pool_unlock();
+    int r = guard_all(index, &taken);
+    if (r < 0) {
+        give(index, &taken, false);
+        return r;
+    }
+    while ((node = roti_list_pop_front(&taken)) != NULL) /* the warmest ends up last */
+        roti_list_push_back(list, node);
+    return 0;
 }
 
 void roti_stack_pool_give(unsigned index, struct roti_list *list)
 {
-    struct roti_list surplus;
-    struct roti_list *node;
-    roti_list_init(&surplus);
-    pool_lock();
-    while ((node = roti_list_pop_front(list)) != NULL)
-        pool_insert(roti_stack_of(node), roti_stack_of(node)->guarded);
-    pool_take_surplus(index, &surplus);
-    pool_unlock();
-
-    if (roti_list_empty(&surplus))
-        return;
-    for (node = surplus.next; node != &surplus; node = node->next)
-        madvise(roti_stack_of(node)->low, roti_stack_of(node)->size, MADV_DONTNEED);
-    pool_lock();
-    while ((node = roti_list_pop_front(&surplus)) != NULL)
-        pool_insert(roti_stack_of(node), false);
-    pool_unlock();
+    give(index, list, true);
 }
 
 size_t roti_stack_live_count(void)
@@ -282,96 +309,72 @@ size_t roti_stack_live_count(void)
     size_t count = 0;
     pool_lock();
     for (unsigned i = 0; i < ROTI_STACK_CLASS_COUNT; i++)
-        count += pool.classes[i].outside_count;
-    pool_unlock();
+        count += pool.classes[i].claimed_count;
+    roti_stack_pool_unlock();
     return count;
 }
 
-/* ---- The end, and the look-up by address ---- */
+/* ---- The end ---- */
 
-/* Takes a wholly free slab's stacks out of the pool. Under pool.lock. */
-static void pool_forget(struct roti_slab *slab)
+/* Takes a slab that is not all carved out of its class's list of them. */
+static void forget_fresh(struct roti_stack_class *class, struct roti_slab *slab)
 {
-    for (unsigned i = 0; i < slab->stack_count; i++) {
-        struct roti_stack *stack = &slab->stacks[i];
-        roti_list_remove(&stack->node);
-        pool.classes[stack->class_index].warm_count -= stack->warm;
-    }
+    for (struct roti_slab **link = &class->fresh; *link != NULL; link = &(*link)->fresh)
+        if (*link == slab) {
+            *link = slab->fresh;
+            return;
+        }
 }
 
-/* Unlinks the slabs that are wholly free; a list of them, by their `drained` field. */
-static struct roti_slab *pool_unlink_free(void)
+/* Whether a slab is wholly free and not needed for what is promised; its stacks leave the pool
+ * then. Under the lock. */
+static bool forget_free(struct roti_slab *slab)
 {
-    struct roti_slab *drained = NULL;
-    _Atomic(struct roti_slab *) *link = &slabs;
-    struct roti_slab *slab;
-    pool_lock();
-    /* [K4] relaxed: changed under the lock only. */
-    while ((slab = roti_load(K4, relaxed, link)) != NULL) {
-        if (slab->free_count != slab->stack_count) {
-            link = &slab->next;
-            continue;
-        }
-        pool_forget(slab);
-        /* [K5] relaxed: as [K4]. The slab keeps its link for whoever is reading it. */
-        struct roti_slab *next = roti_load(K5, relaxed, &slab->next);
-        /* [K6] release: pairs with [K9], as [K3]. */
-        roti_store(K6, release, link, next);
-        slab->drained = drained;
-        drained = slab;
+    struct roti_stack_class *class = &pool.classes[slab->class_index];
+    if (slab->free_count != slab->stack_count ||
+        class->stack_count - class->claimed_count < slab->stack_count)
+        return false; /* [I2] */
+    for (unsigned i = 0; i < slab->carved_count; i++) {
+        roti_list_remove(&slab->stacks[i].node);
+        if (slab->stacks[i].warm)
+            count_warm(class, (size_t)-1);
     }
-    pool_unlock();
-    return drained;
+    forget_fresh(class, slab);
+    class->stack_count -= slab->stack_count;
+    class->guarded_count -= slab->guarded_count;
+    return true;
+}
+
+/* Gives back what was paid for guards that are unmapped. */
+static void refund(void)
+{
+    pool_lock();
+    for (unsigned i = 0; i < ROTI_STACK_CLASS_COUNT; i++) {
+        struct roti_stack_class *class = &pool.classes[i];
+        size_t needed = class->claimed_count > class->guarded_count ? class->claimed_count
+                                                                    : class->guarded_count;
+        if (needed < class->charged_count) {
+            roti_guard_release(class->charged_count - needed);
+            class->charged_count = needed;
+        }
+    }
+    roti_stack_pool_unlock();
 }
 
 void roti_stack_pool_drain(void)
 {
-    struct roti_slab *drained = pool_unlink_free();
-    if (drained == NULL)
-        return;
-    /* [K7] acq_rel, and a read-modify-write: either it comes after the [K8] of a reader, and waits
-     * for its [K10], whose reads are then over; or before it, and then the reader sees [K6]. */
-    while (roti_fetch_add(K7, acq_rel, &finder_count, 0) != 0)
-        sched_yield();
-    while (drained != NULL) {
-        struct roti_slab *next = drained->drained;
-        slab_destroy(drained);
-        drained = next;
-    }
+    pool_lock();
+    struct roti_slab *drained = roti_slabs_unlink(forget_free);
+    roti_stack_pool_unlock();
+    roti_slabs_destroy(drained);
+    refund();
 }
 
 void roti_stack_pool_forked(void)
 {
     pthread_mutex_init(&pool.lock, NULL);
     pool.ready = false;
-    /* [K11] relaxed: the child of a fork has one thread. */
-    roti_store(K11, relaxed, &finder_count, 0);
-    /* [K12] relaxed: as [K11]. */
-    for (struct roti_slab *slab = roti_load(K12, relaxed, &slabs); slab != NULL;
-         /* [K13] relaxed: as [K11]. */
-         slab = roti_load(K13, relaxed, &slab->next))
-        slab->free_count = 0; /* and so it is never unmapped */
-}
-
-const struct roti_stack *roti_stack_find(const void *address, bool *ret_in_guard)
-{
-    const struct roti_stack *found = NULL;
-    /* [K8] acquire: pairs with [K7]; its order with that decides which of the two sees the other.
-     */
-    (void)roti_fetch_add(K8, acquire, &finder_count, 1);
-    /* [K9] acquire: pairs with [K3] and [K6]. */
-    struct roti_slab *slab = roti_load(K9, acquire, &slabs);
-    while (slab != NULL && found == NULL) {
-        ROTI_PLAIN_READ(&slab->base);
-        uintptr_t offset = (uintptr_t)address - (uintptr_t)slab->base;
-        if (offset < slab->size) {
-            found = &slab->stacks[offset / slab->stride];
-            *ret_in_guard = (uintptr_t)address < (uintptr_t)found->low;
-        }
-        /* [K14] relaxed: what is behind this slab is older, so that [K9] has made it visible. */
-        slab = roti_load(K14, relaxed, &slab->next);
-    }
-    /* [K10] release: pairs with [K7]; the slab may be unmapped from here on. */
-    (void)roti_fetch_sub(K10, release, &finder_count, 1);
-    return found;
+    /* [K18] relaxed: the child of a fork has one thread. */
+    roti_store(K18, relaxed, &warm_total, (size_t)0);
+    roti_slabs_forked();
 }

@@ -163,9 +163,8 @@ static int task_create(struct roti_pool *pool, struct roti_worker *worker, bool 
     task_fill(task, pool, worker, stack, spawn);
     r = task_configure(task, worker, spawn->opts);
     if (r < 0) {
-        task->frame = NULL;
-        stack->owner = NULL;
         roti_stack_put(stacks, stack);
+        task->frame = NULL;
         roti_task_slot_put(here ? worker : NULL, task);
         return r;
     }
@@ -223,9 +222,8 @@ void roti_task_retire(struct roti_worker *worker, struct rota_task *task)
     struct roti_stack *stack = task->frame->stack;
     /* [T5] relaxed: only marks; see roti_task_visit(). */
     bool internal = (roti_load(T5, relaxed, &task->flags) & ROTI_TASK_INTERNAL) != 0;
+    roti_stack_put(&worker->stack_cache, stack); /* may describe the task, frame and all */
     task->frame = NULL;
-    stack->owner = NULL;
-    roti_stack_put(&worker->stack_cache, stack);
     rota_task_unref(task);
     roti_pool_retire(worker->pool, worker, internal);
 }

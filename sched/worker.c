@@ -250,6 +250,7 @@ static __attribute__((noinline)) void look_at_clock(struct roti_worker *worker)
     if (late || worker->steps >= ROTI_POLL_STEPS) {
         worker->polled_ns = now_ns;
         poll_now(worker);
+        (void)roti_stack_trim(&worker->stack_cache, now_ns);
     }
     set_clock_interval(worker, late ? 1 : 2 * worker->clock_interval);
 }
@@ -429,13 +430,22 @@ void roti_worker_awake(struct roti_worker *worker)
     leave_sleepers(worker);
 }
 
+/* How long this loop may sleep for its own sake. */
+static int64_t sleep_deadline(const struct roti_worker *worker)
+{
+    int64_t deadline_ns = roti_stack_trim_deadline(&worker->stack_cache);
+    if (worker->index == 0 && worker->pool->drain_deadline_ns < deadline_ns)
+        deadline_ns = worker->pool->drain_deadline_ns;
+    return deadline_ns;
+}
+
 /* Sleeps in the poller until something is ready or somebody wakes this loop. */
 static void sleep_in_poll(struct roti_worker *worker)
 {
     int64_t begun_ns = worker->driver->now(worker->loop);
     roti_count(worker, parks, 1);
     worker->parked = true;
-    poll(worker, worker->index == 0 ? worker->pool->drain_deadline_ns : INT64_MAX);
+    poll(worker, sleep_deadline(worker));
     roti_worker_awake(worker);
     worker->steps = 0;
     set_clock_interval(worker, 1);
@@ -454,6 +464,8 @@ static void park(struct roti_worker *worker)
     bool shared = pool->worker_count > 1;
     /* Gives cached references of contexts back. May run code of users: before the announcement. */
     roti_context_park(worker->thread_object);
+    if (roti_stack_trim(&worker->stack_cache, worker->driver->now(worker->loop)))
+        return; /* there is more to trim: a turn comes between two batches */
     if (shared) {
         roti_idle_sleep(&pool->idle, worker->index);
         /* [D2] The announcement comes before every look below. Pairs with [D1] of a pusher. */

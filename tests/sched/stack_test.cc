@@ -26,17 +26,6 @@ constexpr size_t mib = 1024 * kib;
 
 class Stack : public stacks::EmptyPool {};
 
-size_t resident_pages(const roti_stack *stack)
-{
-    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    std::vector<unsigned char> flags(stack->size / page);
-    EXPECT_EQ(mincore(stack->low, stack->size, flags.data()), 0);
-    size_t count = 0;
-    for (unsigned char flag : flags)
-        count += flag & 1;
-    return count;
-}
-
 TEST_F(Stack, SizesAreClasses)
 {
     struct {
@@ -168,43 +157,6 @@ TEST_F(Stack, DrainUnmapsWhatIsFreeAndNothingElse)
     roti_stack_put(nullptr, kept);
     roti_stack_pool_drain();
     EXPECT_EQ(mincore(last, page, &resident), -1);
-}
-
-/* Above the high-water mark a free stack keeps its address space and gives up its pages. */
-TEST_F(Stack, PoolGivesPagesBack)
-{
-    std::vector<roti_stack *> stacks(1000);
-    for (auto &stack : stacks) {
-        ASSERT_EQ(roti_stack_get(nullptr, 64 * kib, &stack), 0);
-        memset(stack->low + stack->size / 2, 1, stack->size / 2);
-        ASSERT_GE(resident_pages(stack), stack->size / 2 / sysconf(_SC_PAGESIZE));
-    }
-    for (auto *stack : stacks)
-        roti_stack_put(nullptr, stack);
-    size_t with_pages = 0;
-    for (auto *stack : stacks)
-        with_pages += resident_pages(stack) != 0;
-    EXPECT_LE(with_pages, 256u);
-    EXPECT_GT(with_pages, 0u);
-
-    /* The warm ones are taken first, and the trimmed ones are still guarded and usable. */
-    roti_stack *first;
-    ASSERT_EQ(roti_stack_get(nullptr, 64 * kib, &first), 0);
-    EXPECT_NE(resident_pages(first), 0u);
-    roti_stack_put(nullptr, first);
-    {
-        Cache cache;
-        ASSERT_EQ(roti_stack_get(&cache, 64 * kib, &first), 0);
-        EXPECT_NE(resident_pages(first), 0u);
-        roti_stack_put(&cache, first);
-    }
-    for (auto &stack : stacks) {
-        ASSERT_EQ(roti_stack_get(nullptr, 64 * kib, &stack), 0);
-        EXPECT_TRUE(stack->guarded);
-        stack->low[0] = 1;
-    }
-    for (auto *stack : stacks)
-        roti_stack_put(nullptr, stack);
 }
 
 /* Stacks are taken by one thread and given back by another, as migrating tasks do. */

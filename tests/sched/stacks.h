@@ -9,6 +9,10 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vector>
+
 namespace stacks {
 
 constexpr size_t kib = 1024;
@@ -26,6 +30,18 @@ struct Cache : roti_stack_cache {
     Cache(const Cache &) = delete;
     Cache &operator=(const Cache &) = delete;
 };
+
+/* Memory of a stack that is resident, in bytes. */
+inline size_t resident(const roti_stack *stack)
+{
+    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    std::vector<unsigned char> flags((stack->size + page - 1) / page);
+    EXPECT_EQ(mincore(stack->low, stack->size, flags.data()), 0);
+    size_t count = 0;
+    for (unsigned char flag : flags)
+        count += flag & 1;
+    return count * page;
+}
 
 class EmptyPool : public testing::Test {
 protected:

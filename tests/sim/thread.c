@@ -177,6 +177,9 @@ long sim_syscall(long number, ...)
         result = futex(address, operation, value, va_arg(args, const struct timespec *));
     } else if (number == SYS_membarrier) {
         result = sim_membarrier(va_arg(args, int));
+    } else if (number == SYS_process_madvise) {
+        errno = ENOSYS; /* an older kernel: ranges of stacks go one by one */
+        result = -1;
     } else {
         sim_fail("system call %ld is not simulated", number);
     }

@@ -20,10 +20,14 @@ struct rota_run_opts {
     int64_t shutdown_timeout_ns;         /* how long leftover tasks may take; default: no limit */
     rota_exception_fn exception_handler; /* default rota_default_exception_handler() */
     void *exception_arg;
-    bool debug;               /* slow callbacks, wrong threads, swallowed cancellations */
-    int64_t slow_callback_ns; /* debug: report steps that take so long; default 100 ms */
-    bool no_signals;          /* leave SIGINT and SIGTERM alone */
-    bool pin_cpus;            /* bind each loop's thread to a CPU of its own */
+    bool debug;                /* slow callbacks, wrong threads, swallowed cancellations */
+    int64_t slow_callback_ns;  /* debug: report steps that take so long; default 100 ms */
+    bool no_signals;           /* leave SIGINT and SIGTERM alone */
+    bool pin_cpus;             /* bind each loop's thread to a CPU of its own */
+    bool wipe_stacks;          /* make a task's stack zero when it ends: for secrets */
+    unsigned stack_quarantine; /* keep the stacks of so many ended tasks inaccessible, so that the
+                                  use of a pointer to one is a fault whose report names the task;
+                                  at most 65536; a system call or two for each task. Default none */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include "sched/cancel.h"
 #include "sched/pool.h"
 #include "sched/registry.h"
+#include "sched/stack_quarantine.h"
 #include "tests/sched/model/never.h"
 
 #include <string.h>
@@ -62,7 +63,9 @@ NEVER(void roti_context_park(struct roti_thread *thread))
 NEVER(void roti_task_slots_drain(struct roti_worker *worker))
 NEVER(void roti_stack_cache_init(struct roti_stack_cache *cache))
 NEVER(void roti_stack_cache_drain(struct roti_stack_cache *cache))
+NEVER(void roti_stack_quarantine_free(struct roti_stack_quarantine *quarantine))
 NEVER(struct roti_worker *roti_worker_current(void))
+NEVER(struct roti_stack_quarantine *roti_stack_quarantine_create(unsigned count))
 NEVER(void roti_worker_main(struct roti_worker *worker))
 NEVER(bool roti_task_cancel_request(struct rota_task *task, unsigned *ret_ticket))
 NEVER(bool roti_state_hold(roti_word *word))

@@ -10,6 +10,7 @@
 #include "sched/overflow.h"
 #include "sched/pool.h"
 #include "sched/registry.h"
+#include "sched/stack_quarantine.h"
 #include "tests/sched/model/never.h"
 
 #include <errno.h>
@@ -95,6 +96,7 @@ NOTHING(void roti_context_park(struct roti_thread *thread))
 NOTHING(void roti_task_slots_drain(struct roti_worker *drained))
 NOTHING(void roti_stack_cache_init(struct roti_stack_cache *cache))
 NOTHING(void roti_stack_cache_drain(struct roti_stack_cache *cache))
+NOTHING(void roti_stack_quarantine_free(struct roti_stack_quarantine *quarantine))
 NOTHING(void roti_worker_notify(struct roti_worker *notified))
 NOTHING(void roti_fork_unwatch(struct roti_pool *watched))
 NOTHING(void rota_task_unref(struct rota_task *unneeded))
@@ -102,6 +104,7 @@ NOTHING(void roti_task_visit(struct roti_pool *visited, bool internal,
                              void (*visit)(struct rota_task *seen, void *arg), void *arg))
 
 NEVER(struct roti_worker *roti_worker_current(void))
+NEVER(struct roti_stack_quarantine *roti_stack_quarantine_create(unsigned count))
 NEVER(bool roti_task_cancel_request(struct rota_task *cancelled, unsigned *ret_ticket))
 NEVER(bool roti_state_hold(roti_word *word))
 NEVER(void roti_task_report(const char *text, struct rota_task *reported, int status))

@@ -8,7 +8,9 @@
  * arena.
  */
 #include "sched/base/assert.h"
+#include "sched/overflow.h"
 #include "sched/registry.h"
+#include "tests/sched/model/never.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -50,6 +52,10 @@ bool rota_task_done(const struct rota_task *task)
 {
     return roti_word_state(roti_load(TG1, relaxed, &task->word)) == ROTI_DONE;
 }
+
+/* clang-format off */
+NEVER(void roti_overflow_describe_address(const void *address, char *buf, size_t size))
+/* clang-format on */
 
 /* ---- Lives ---- */
 

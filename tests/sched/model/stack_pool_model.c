@@ -4,18 +4,18 @@
  *
  * Slabs are mapped, found and unmapped at the same time. Whoever finds one sees it complete, and no
  * slab is given back while somebody looks at it. Address space, the records of slabs and the mutex
- * are of this file, by definitions on the command line: addresses that nobody uses, and records in
- * an arena, which a run takes over from one that has failed.
+ * are of this file, the last by definitions on the command line: addresses that nobody uses, and
+ * records in an arena, which a run takes over from one that has failed.
  */
 #include "sched/base/alloc.h"
 #include "sched/base/atomic.h"
 #include "sched/guard.h"
+#include "sched/pages.h"
 #include "sched/stack_pool.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define SLAB_MAX 3
 #define RECORD_SIZE 2048
@@ -29,25 +29,17 @@ static _Atomic(bool) locked;
 
 /* ---- Stand-ins ---- */
 
-void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+char *roti_pages_reserve(size_t size)
 {
-    (void)address, (void)protection, (void)flags, (void)fd, (void)offset;
     MODEL_ASSERT(size < SPACE && mapped_count < SLAB_MAX);
-    return (void *)(++mapped_count * SPACE);
+    return (char *)(++mapped_count * SPACE);
 }
 
-int munmap(void *address, size_t size)
+void roti_pages_unmap(char *low, size_t size)
 {
     (void)size;
-    if (address != NULL)
-        unmapped[(uintptr_t)address / SPACE - 1] = true;
-    return 0;
-}
-
-int madvise(void *address, size_t size, int advice)
-{
-    (void)address, (void)size, (void)advice;
-    return 0;
+    if (low != NULL)
+        unmapped[(uintptr_t)low / SPACE - 1] = true;
 }
 
 void *roti_zalloc(size_t size)
@@ -90,9 +82,22 @@ size_t roti_guard_size(void)
     return 4096;
 }
 
-void roti_guard_release(size_t mapping_count)
+int roti_guard_charge(size_t count)
 {
-    MODEL_ASSERT(mapping_count == 0);
+    (void)count;
+    return 0;
+}
+
+void roti_guard_release(size_t count)
+{
+    (void)count;
+    MODEL_ASSERT(false && "nothing was paid for");
+}
+
+int roti_guard_install(const struct iovec *guards, unsigned count)
+{
+    (void)guards, (void)count;
+    return 0;
 }
 
 /* ---- Steps ---- */
@@ -100,10 +105,9 @@ void roti_guard_release(size_t mapping_count)
 static struct roti_stack *take(unsigned class_index)
 {
     struct roti_list list;
-    unsigned count;
     roti_list_init(&list);
-    int r = roti_stack_pool_take(class_index, 1, &list, &count);
-    MODEL_ASSERT(r == 0 && count == 1);
+    MODEL_ASSERT(roti_stack_pool_claim(class_index, 1) == 1);
+    MODEL_ASSERT(roti_stack_pool_take(class_index, 1, &list) == 0);
     return roti_stack_of(roti_list_pop_front(&list));
 }
 
@@ -122,7 +126,8 @@ static void find(unsigned n, bool in_guard)
     bool guard = !in_guard;
     const struct roti_stack *stack = roti_stack_find((const void *)address, &guard);
     if (stack != NULL)
-        MODEL_ASSERT(guard == in_guard && (uintptr_t)stack->low == n * SPACE + 4096);
+        MODEL_ASSERT(guard == in_guard &&
+                     (uintptr_t)stack - (uintptr_t)records[n - 1] < RECORD_SIZE);
 }
 
 /* ---- Threads ---- */
