@@ -6,8 +6,6 @@
  */
 #include "tools/bench/steal.h"
 
-#include "tools/bench/machine.h"
-
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +20,10 @@
 
 static void look(struct steal_session *session, struct steal_work *ret_work)
 {
-    *ret_work = (struct steal_work){.cpu_ns = bench_clock_ns(session->clock)};
+    *ret_work = (struct steal_work){
+        .use = machine_use_now(),
+        .cpu_ns = bench_clock_ns(session->clock),
+    };
     session->look(session->server, ret_work);
 }
 
@@ -113,6 +114,17 @@ static struct steal_costs costs_of(const struct steal_session *session,
     };
 }
 
+/* The share of all CPUs that neither server nor client used: what held this side up. */
+static double others_of(const struct steal_session *session, const struct steal_seen *seen)
+{
+    const struct steal_work *begin = &session->begin;
+    const struct steal_work *end = &session->end;
+    double own = (double)(end->cpu_ns - begin->cpu_ns + seen->client_cpu_ns) / 1e9;
+    double total = end->use.total - begin->use.total;
+    double others = end->use.busy - begin->use.busy - own;
+    return total > 0 ? fmax(others, 0) / total : 0;
+}
+
 /* How often something happened for each answer. */
 static void note_per_answer(const struct bench_run *run, const struct steal_seen *seen,
                             const char *key, uint64_t before, uint64_t after)
@@ -189,6 +201,7 @@ static int measure(const struct bench_run *run, const struct steal_plan *plan, s
         return r;
     note_seen(run, plan, seen);
     note_work(run, &session, seen);
+    bench_note(run, "others", others_of(&session, seen));
     if (plan->blocked)
         return 0; /* the endless stall would count as the cost of messages */
     struct steal_costs costs = costs_of(&session, seen);

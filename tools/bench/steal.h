@@ -20,6 +20,7 @@
 #ifndef ROTI_BENCH_STEAL_H
 #define ROTI_BENCH_STEAL_H
 
+#include "tools/bench/machine.h"
 #include "tools/bench/steal_users.h"
 
 #include <pthread.h>
@@ -49,6 +50,7 @@ void steal_client(const struct steal_plan *plan, int control, struct steal_seen 
 
 /* What a server has done since its start; zero where it does not know. */
 struct steal_work {
+    struct machine_use use;
     int64_t cpu_ns; /* of the process that serves */
     uint64_t turns; /* of a loop, or calls of epoll_wait() */
     uint64_t searches;
