@@ -23,6 +23,7 @@
 #include "tools/bench/machine.h"
 #include "tools/bench/steal_users.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -35,7 +36,7 @@ struct steal_message {
     unsigned char rest[48];
 };
 
-_Static_assert(sizeof(struct steal_message) == 64, "the message of the table");
+static_assert(sizeof(struct steal_message) == 64, "the message of the table");
 
 /* ---- The client ---- */
 

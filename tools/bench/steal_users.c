@@ -55,7 +55,8 @@ void steal_users_start(struct steal_users *users, const struct steal_plan *plan,
 /* ---- What counts ---- */
 
 /* A message is over: it was answered by now, or never will be. */
-static void count(struct steal_users *users, int64_t intended_ns, bool stalled, int64_t now_ns)
+static void count(struct steal_users *users, int64_t intended_ns, bool stalled, bool answered,
+                  int64_t now_ns)
 {
     struct steal_seen *seen = users->seen;
     int64_t took_ns = now_ns - intended_ns;
@@ -64,7 +65,8 @@ static void count(struct steal_users *users, int64_t intended_ns, bool stalled, 
     steal_times_add(&seen->all, took_ns);
     if (!stalled)
         steal_times_add(&seen->free, took_ns);
-    seen->in_time += took_ns <= STEAL_IN_TIME_NS;
+    seen->in_time += answered && took_ns <= STEAL_IN_TIME_NS;
+    seen->unanswered += !answered;
     int64_t overdue_ns = intended_ns + STEAL_IN_TIME_NS;
     int64_t from_ns = overdue_ns > users->begin_ns ? overdue_ns : users->begin_ns;
     int64_t until_ns = now_ns < users->end_ns ? now_ns : users->end_ns;
@@ -141,7 +143,7 @@ static int64_t take_waiting(struct steal_users *users, struct steal_user *user)
 bool steal_users_answered(struct steal_users *users, struct steal_user *user, int64_t now_ns)
 {
     user->out = false;
-    count(users, user->intended_ns, user->stalled, now_ns);
+    count(users, user->intended_ns, user->stalled, true, now_ns);
     if (now_ns >= users->begin_ns && now_ns < users->end_ns) {
         users->seen->answers++;
         users->seen->stalls += user->stalled;
@@ -161,13 +163,9 @@ void steal_users_end(struct steal_users *users, int64_t now_ns)
 {
     for (unsigned i = 0; i < STEAL_USERS; i++) {
         struct steal_user *user = &users->users[i];
-        if (user->out) {
-            count(users, user->intended_ns, user->stalled, now_ns);
-            users->seen->unanswered++;
-        }
-        while (user->first != NULL) {
-            count(users, take_waiting(users, user), true, now_ns);
-            users->seen->unanswered++;
-        }
+        if (user->out)
+            count(users, user->intended_ns, user->stalled, false, now_ns);
+        while (user->first != NULL)
+            count(users, take_waiting(users, user), true, false, now_ns);
     }
 }
