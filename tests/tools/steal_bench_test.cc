@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * steal_bench_test.cc - the instrument by which stealing is judged: rota-bench's users, their stalls, what
- * is counted of slow answers, and the bound, all in virtual time.
+ * steal_bench_test.cc - the instrument by which stealing is judged: rota-bench's users, their
+ * stalls, what is counted of slow answers, and the bound, all in virtual time.
  */
 #include <gtest/gtest.h>
 
