@@ -19,6 +19,7 @@
 #define BURST_TASKS 1000
 #define TASKS_PER_LOOP 32
 #define SETTLE_NS (2 * ROTA_MS) /* between parts of a load, so that all loops sleep */
+#define REST_NS (20 * ROTA_MS)  /* until all tasks wait for the next burst */
 #define LEAD_NS (5 * ROTA_MS)   /* before the first deadline */
 
 static struct {
@@ -76,6 +77,8 @@ static int burst_task(void *arg)
         if (round > 0)
             run.ends_ns[(uint64_t)(round - 1) * run.tasks + index] = load_now();
         run.arrived++;
+        /* The lock of the next future is for later: all want it. */
+        check(rota_sleep(SETTLE_NS));
     }
     return rota_future_await(run.futures[run.each + 1], NULL);
 }
@@ -88,13 +91,13 @@ static void burst(unsigned round)
     check(rota_future_set_result(run.futures[round], NULL));
     while (run.arrived < run.tasks)
         check(rota_sleep(SETTLE_NS));
-    check(rota_sleep(SETTLE_NS));
+    check(rota_sleep(REST_NS));
 }
 
 static void run_bursts(struct load_totals *totals)
 {
     unsigned most = (run.tasks + load.loops - 1) / load.loops;
-    check(rota_sleep(SETTLE_NS));
+    check(rota_sleep(REST_NS));
     burst(0);
     load_count_begin(totals);
     for (unsigned round = 1; round <= run.each; round++)
