@@ -39,20 +39,24 @@ static void finish(void)
         scale_source_end(sources[i]);
 }
 
-/* Until nothing is left on the connection. Returns whether more may come. */
-static bool serve_connection(struct server *server, int fd)
+/* Until nothing is left on the connection, or it ends. */
+static void serve_connection(struct server *server, uint64_t connection)
 {
     uint64_t requests[BATCH];
-    ssize_t n;
-    do {
-        n = roti_sys_recv(fd, requests, sizeof requests, 0);
+    ssize_t n = sizeof requests;
+    while (n == (ssize_t)sizeof requests) {
+        n = roti_sys_recv(fds[connection], requests, sizeof requests, 0);
         for (ssize_t i = 0; i < n / (ssize_t)sizeof *requests; i++) {
             load_work(&server->place, load_service(requests[i]));
             if (load_done(requests[i]))
                 finish();
         }
-    } while (n == (ssize_t)sizeof requests);
-    return n != 0;
+    }
+    if (n != 0)
+        return;
+    roti_sys_close(fds[connection]); /* an event of its end may be under way */
+    fds[connection] = -1;
+    server->open_count--;
 }
 
 static void *serve(void *arg)
@@ -62,7 +66,8 @@ static void *serve(void *arg)
     while (server->open_count > 0) {
         int count = roti_sys_epoll_wait(server->epoll_fd, events, EVENTS, -1);
         for (int i = 0; i < count; i++)
-            server->open_count -= !serve_connection(server, fds[events[i].data.u64]);
+            if (fds[events[i].data.u64] >= 0)
+                serve_connection(server, events[i].data.u64);
     }
     return NULL;
 }
