@@ -132,6 +132,9 @@ static inline void roti_tsan_fence(void)
 }
 #pragma GCC diagnostic pop
 #define roti_fence(label, order) roti_tsan_fence()
+#elif ROTI_SIM
+#define roti_fence(label, order)                                                                   \
+    (sim_point(SIM_FENCE, NULL), atomic_thread_fence(memory_order_##order))
 #else
 #define roti_fence(label, order) atomic_thread_fence(memory_order_##order)
 #endif

@@ -40,6 +40,7 @@
 #define SCALE_COSTS(X)                                                                             \
     X(point, 2, "an atomic access to a line at hand, and the code around it")                      \
     X(update, 5, "a read-modify-write of a line at hand, beside that")                             \
+    X(fence, 8, "a full fence, when what was stored before has arrived")                           \
     X(line, 55, "a line that another CPU of the socket has written last")                          \
     X(share, 10, "a line that is read by many: so long it is kept from the next reader")           \
     X(remote, 3, "times as much, where it is another socket's")                                    \

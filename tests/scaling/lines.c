@@ -104,6 +104,10 @@ void sim_point(enum sim_access access, const volatile void *address)
     if (cpu == NULL)
         return;
     scale_sums.points++;
+    if (access == SIM_FENCE) {
+        scale_charge(later(cpu->drain_ns - cpu->now_ns, 0) + scale_cost.fence);
+        return;
+    }
     struct line *line = line_of(address);
     int64_t done_ns = cpu->now_ns;
     if (access == SIM_LOAD)

@@ -18,6 +18,7 @@ enum sim_access {
     SIM_LOAD,
     SIM_STORE,
     SIM_UPDATE, /* read, modify, write */
+    SIM_FENCE,  /* of no address */
 };
 
 /* The running thread waits for another one in a loop. */
