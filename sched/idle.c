@@ -30,24 +30,31 @@ void roti_idle_init(struct roti_idle *idle, unsigned worker_count)
     idle->worker_count = worker_count;
 }
 
-/* [ID2] relaxed: without the lock a hint, or the look that a Dekker function orders. */
+/* [ID2] relaxed: a guess that a swap checks, or the look that a Dekker function orders. */
 static uint64_t idle_counts(const struct roti_idle *idle)
 {
     return roti_load(ID2, relaxed, &idle->counts);
 }
 
-/* The one function that changes idle state. Under the lock. */
-static void idle_change(struct roti_idle *idle, int searching, int sleeping)
+/* The one function that changes idle state. False, with *counts anew, if another was faster. */
+static bool idle_change(struct roti_idle *idle, uint64_t *counts, int searching, int sleeping)
 {
-    uint64_t counts = idle_counts(idle);
-    int64_t now_searching = (int64_t)searching_of(counts) + searching;
-    int64_t now_sleeping = (int64_t)sleeping_of(counts) + sleeping;
+    int64_t now_searching = (int64_t)searching_of(*counts) + searching;
+    int64_t now_sleeping = (int64_t)sleeping_of(*counts) + sleeping;
     ROTI_ASSERT(now_sleeping >= 0 && now_searching >= 0);                     /* [I1] */
     ROTI_ASSERT(now_searching + now_sleeping <= (int64_t)idle->worker_count); /* [I1] */
-    /* [ID3] relaxed: pairs with [ID2] of a pusher through the Dekker functions; other readers hold
-     * the lock. */
-    roti_store(ID3, relaxed, &idle->counts,
-               (uint64_t)now_searching * SEARCHING_ONE + (uint64_t)now_sleeping);
+    /* [ID3] relaxed: pairs with [ID2] of a pusher and of a parker through the Dekker functions. */
+    return roti_cas_weak(ID3, relaxed, &idle->counts, counts,
+                         (uint64_t)now_searching * SEARCHING_ONE + (uint64_t)now_sleeping);
+}
+
+/* The same whatever others do meanwhile. The counts as they were before. */
+static uint64_t idle_add(struct roti_idle *idle, int searching, int sleeping)
+{
+    uint64_t counts = idle_counts(idle);
+    while (!idle_change(idle, &counts, searching, sleeping))
+        ;
+    return counts;
 }
 
 /* Takes one sleeper out of the set, beginning behind the last pick. Under the lock. */
@@ -78,42 +85,34 @@ int roti_idle_pick(struct roti_idle *idle)
     int index = -1;
     roti_spin_lock(&idle->lock);
     counts = idle_counts(idle);
-    if (sleeping_of(counts) > 0 && searching_of(counts) == 0) {
-        index = sleeper_take(idle);
-        idle_change(idle, 1, -1);
-    }
+    while (index < 0 && sleeping_of(counts) > 0 && searching_of(counts) == 0)
+        if (idle_change(idle, &counts, 1, -1))
+            index = sleeper_take(idle);
     roti_spin_unlock(&idle->lock);
     return index;
 }
 
 bool roti_idle_search_begin(struct roti_idle *idle)
 {
-    bool may = false;
-    roti_spin_lock(&idle->lock);
     uint64_t counts = idle_counts(idle);
-    unsigned awake = idle->worker_count - sleeping_of(counts);
-    if (searching_of(counts) < (awake > 3 ? awake / 2 : 1)) {
-        idle_change(idle, 1, 0);
-        may = true;
+    for (;;) {
+        unsigned awake = idle->worker_count - sleeping_of(counts);
+        unsigned most = awake > 3 ? awake / 2 : 1;
+        if (searching_of(counts) >= (most < ROTI_SEARCHERS_MAX ? most : ROTI_SEARCHERS_MAX))
+            return false;
+        if (idle_change(idle, &counts, 1, 0))
+            return true;
     }
-    roti_spin_unlock(&idle->lock);
-    return may;
-}
-
-void roti_idle_search_join(struct roti_idle *idle)
-{
-    roti_spin_lock(&idle->lock);
-    idle_change(idle, 1, 0);
-    roti_spin_unlock(&idle->lock);
 }
 
 bool roti_idle_search_end(struct roti_idle *idle, bool found)
 {
-    roti_spin_lock(&idle->lock);
-    idle_change(idle, -1, 0);
-    bool last = searching_of(idle_counts(idle)) == 0;
-    roti_spin_unlock(&idle->lock);
-    return found && last;
+    return searching_of(idle_add(idle, -1, 0)) == 1 && found;
+}
+
+bool roti_idle_searched(const struct roti_idle *idle)
+{
+    return searching_of(idle_counts(idle)) > 0;
 }
 
 void roti_idle_sleep(struct roti_idle *idle, unsigned index)
@@ -121,7 +120,7 @@ void roti_idle_sleep(struct roti_idle *idle, unsigned index)
     roti_spin_lock(&idle->lock);
     ROTI_ASSERT((idle->sleepers[index / 64] & UINT64_C(1) << (index % 64)) == 0);
     idle->sleepers[index / 64] |= UINT64_C(1) << (index % 64);
-    idle_change(idle, 0, 1);
+    (void)idle_add(idle, 0, 1);
     roti_spin_unlock(&idle->lock);
 }
 
@@ -132,7 +131,7 @@ bool roti_idle_wake(struct roti_idle *idle, unsigned index)
     bool picked = (idle->sleepers[index / 64] & bit) == 0; /* [I2] */
     if (!picked) {
         idle->sleepers[index / 64] &= ~bit;
-        idle_change(idle, 0, -1);
+        (void)idle_add(idle, 0, -1);
     }
     roti_spin_unlock(&idle->lock);
     return picked;

@@ -398,12 +398,15 @@ static bool search(struct roti_worker *worker)
 
 /* ---- Sleep ---- */
 
-/* The last look before sleep: anything that this loop could run, anywhere? */
+/* The last look before sleep: anything that this loop could run, anywhere? Where others search, what
+ * is not its own is theirs to find. */
 static bool any_work(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
     if (has_own_work(worker))
         return true;
+    if (roti_idle_searched(&pool->idle))
+        return false;
     for (unsigned i = 0; i < pool->worker_count; i++) {
         struct roti_worker *other = pool->workers[i];
         if (!roti_ring_empty(&other->ring) || !roti_inbox_empty(&other->inbox.tasks))
@@ -453,11 +456,7 @@ static void sleep_in_poll(struct roti_worker *worker)
     roti_count(worker, idle_ns, worker->polled_ns - begun_ns);
 }
 
-/*
- * The park protocol: announce, look again at everything, sleep, take the announcement back. A loop
- * that sees work here while others search takes it, whatever the cap on searchers says: to turn in
- * vain until a preempted searcher goes on would cost more.
- */
+/* The park protocol: announce, look again, sleep, take the announcement back. */
 static void park(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
@@ -477,10 +476,6 @@ static void park(struct roti_worker *worker)
         return;
     }
     leave_sleepers(worker);
-    if (work && !worker->searching && !has_own_work(worker)) {
-        roti_idle_search_join(&pool->idle);
-        worker->searching = true;
-    }
 }
 
 /* ---- The turn ---- */

@@ -24,9 +24,9 @@
 struct roti_pool;
 struct rota_task;
 
-#define ROTI_POLL_STEPS 61            /* steps between two polls while work is left */
-#define ROTI_POLL_NS INT64_C(1000000) /* time between two polls while work is left */
-#define ROTI_CLOCK_STEPS 16           /* steps between two looks at the clock for it, at most */
+#define ROTI_POLL_STEPS 61          /* steps between two polls while work is left */
+#define ROTI_POLL_NS INT64_C(50000) /* time between two polls while work is left */
+#define ROTI_CLOCK_STEPS 16         /* steps between two looks at the clock for it, at most */
 
 /* X(field, text): counters of a loop. Written by the owner only, read by any thread. */
 #define ROTI_COUNTERS(X)                                                                           \

@@ -6,16 +6,22 @@
 
 #include <sched.h>
 
-#define SPINS_BEFORE_YIELD 64
+#define LOOKS_BEFORE_YIELD 10
+#define PAUSES_MAX 64
 
+/* Looks more and more seldom: each look that finds the lock free is an exchange that takes the line
+ * from the holder, and with many who wait those are what the next holder waits for. */
 void roti_spin_wait(struct roti_spin *spin)
 {
-    int spins = 0;
+    int looks = 0;
+    int pauses = 1;
     /* [SP2] relaxed: only waits; [SP1] decides. */
     while (roti_load(SP2, relaxed, &spin->locked) != 0) {
-        roti_pause();
-        if (++spins == SPINS_BEFORE_YIELD) {
-            spins = 0;
+        for (int i = 0; i < pauses; i++)
+            roti_pause();
+        pauses = pauses < PAUSES_MAX ? 2 * pauses : PAUSES_MAX;
+        if (++looks == LOOKS_BEFORE_YIELD) {
+            looks = 0;
             sched_yield();
         }
     }
