@@ -14,7 +14,13 @@ static size_t slots_per_chunk(const struct roti_slots *slots)
     return ROTI_SLOTS_CHUNK_SIZE / slots->slot_size;
 }
 
-/* Maps one more chunk and frees its slots, lowest address first. Under the lock. */
+/* The first slot of a chain that the set holds as one. */
+struct roti_slots_batch {
+    struct roti_link link;
+    struct roti_slots_batch *next;
+};
+
+/* Maps one more chunk. Under the lock; no new slot is left. */
 static bool slots_grow(struct roti_slots *slots)
 {
     /* [SL1] relaxed: only changed under the lock, which is held. */
@@ -25,12 +31,9 @@ static bool slots_grow(struct roti_slots *slots)
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (chunk == MAP_FAILED)
         return false;
-    for (size_t i = slots_per_chunk(slots); i-- > 0;) {
-        struct roti_link *link = (struct roti_link *)(chunk + i * slots->slot_size);
-        link->next = slots->free;
-        slots->free = link;
-    }
-    slots->free_count += slots_per_chunk(slots);
+    slots->fresh = chunk;
+    slots->fresh_count = slots_per_chunk(slots);
+    slots->free_count += slots->fresh_count;
     /* [SL2] relaxed: [SL3] publishes it. */
     roti_store(SL2, relaxed, &slots->chunks[count], chunk);
     /* [SL3] release: pairs with [SL4]; a chunk that is counted is there. */
@@ -38,79 +41,131 @@ static bool slots_grow(struct roti_slots *slots)
     return true;
 }
 
-/* Moves up to `count` slots of the set to the front of *list. Returns how many. */
-static uint32_t slots_take(struct roti_slots *slots, struct roti_link **list, uint32_t count)
+/* Makes a chain of new slots, lowest address first. */
+static struct roti_link *chain_fresh(const struct roti_slots *slots, char *start, size_t count)
 {
-    uint32_t taken = 0;
-    roti_spin_lock(&slots->lock);
-    while (taken < count && (slots->free != NULL || (taken == 0 && slots_grow(slots)))) {
-        struct roti_link *link = slots->free;
-        slots->free = link->next;
-        slots->free_count--;
-        link->next = *list;
-        *list = link;
-        taken++;
+    for (size_t i = 0; i < count; i++) {
+        struct roti_link *link = (struct roti_link *)(start + i * slots->slot_size);
+        link->next = NULL;
+        if (i + 1 < count)
+            link->next = (struct roti_link *)(start + (i + 1) * slots->slot_size);
     }
-    roti_spin_unlock(&slots->lock);
+    return (struct roti_link *)start;
+}
+
+/* Cuts up to `count` slots off the front of the loose chain. Returns how many. Under the lock. */
+static size_t cut_loose(struct roti_slots *slots, size_t count)
+{
+    struct roti_link **last = &slots->loose;
+    size_t taken = 0;
+    for (; taken < count && *last != NULL; taken++)
+        last = &(*last)->next;
+    slots->loose = *last;
+    *last = NULL;
     return taken;
 }
 
+/* A full chain, or NULL. Under the lock. */
+static struct roti_link *pop_batch(struct roti_slots *slots)
+{
+    struct roti_slots_batch *batch = slots->batches;
+    if (batch == NULL)
+        return NULL;
+    slots->batches = batch->next;
+    return &batch->link;
+}
+
+/* A chain of up to `count` slots, one or a batch; the number, 0 where there is no memory. */
+static uint32_t slots_take(struct roti_slots *slots, size_t count, struct roti_link **ret_chain)
+{
+    char *fresh = NULL;
+    size_t taken = 0;
+    roti_spin_lock(&slots->lock);
+    struct roti_link *chain = count == ROTI_SLOTS_BATCH ? pop_batch(slots) : NULL;
+    if (chain == NULL && slots->loose == NULL)
+        slots->loose = pop_batch(slots);
+    if (chain != NULL) {
+        taken = ROTI_SLOTS_BATCH;
+    } else if (slots->loose != NULL) {
+        chain = slots->loose;
+        taken = cut_loose(slots, count);
+    } else if (slots->fresh_count > 0 || slots_grow(slots)) {
+        taken = slots->fresh_count < count ? slots->fresh_count : count;
+        fresh = slots->fresh;
+        slots->fresh += taken * slots->slot_size;
+        slots->fresh_count -= taken;
+    }
+    slots->free_count -= taken;
+    roti_spin_unlock(&slots->lock);
+    *ret_chain = fresh != NULL ? chain_fresh(slots, fresh, taken) : chain;
+    return (uint32_t)taken;
+}
+
+/* Gives a full chain back to the set. */
+static void give_batch(struct roti_slots *slots, struct roti_link *first)
+{
+    struct roti_slots_batch *batch = roti_container_of(first, struct roti_slots_batch, link);
+    roti_spin_lock(&slots->lock);
+    batch->next = slots->batches;
+    slots->batches = batch;
+    slots->free_count += ROTI_SLOTS_BATCH;
+    roti_spin_unlock(&slots->lock);
+}
+
 /* Gives the chain first..last of `count` slots back to the set. */
-static void slots_give(struct roti_slots *slots, struct roti_link *first, struct roti_link *last,
+static void give_loose(struct roti_slots *slots, struct roti_link *first, struct roti_link *last,
                        uint32_t count)
 {
     roti_spin_lock(&slots->lock);
-    last->next = slots->free;
-    slots->free = first;
+    last->next = slots->loose;
+    slots->loose = first;
     slots->free_count += count;
     roti_spin_unlock(&slots->lock);
 }
 
-void *roti_slots_get(struct roti_slots *slots, struct roti_slots_cache *cache)
+void *roti_slots_get_more(struct roti_slots *slots, struct roti_slots_cache *cache)
 {
-    struct roti_link *link = NULL;
+    struct roti_link *link;
     if (cache == NULL)
-        return slots_take(slots, &link, 1) ? link : NULL;
-    if (cache->free == NULL)
-        cache->count = slots_take(slots, &cache->free, ROTI_SLOTS_BATCH);
-    link = cache->free;
-    if (link == NULL)
-        return NULL;
-    cache->free = link->next;
-    cache->count--;
-    return link;
+        return slots_take(slots, 1, &link) > 0 ? link : NULL;
+    if (cache->reserve != NULL) {
+        cache->free = cache->reserve;
+        cache->count = ROTI_SLOTS_BATCH;
+        cache->reserve = NULL;
+    } else {
+        cache->count = slots_take(slots, ROTI_SLOTS_BATCH, &cache->free);
+    }
+    return cache->free != NULL ? roti_slots_get(slots, cache) : NULL;
 }
 
-void roti_slots_put(struct roti_slots *slots, struct roti_slots_cache *cache, void *slot)
+void roti_slots_put_more(struct roti_slots *slots, struct roti_slots_cache *cache, void *slot)
 {
     struct roti_link *link = slot;
     if (cache == NULL) {
-        slots_give(slots, link, link, 1);
+        give_loose(slots, link, link, 1);
         return;
     }
-    link->next = cache->free;
+    struct roti_link *full = cache->reserve;
+    cache->reserve = cache->free; /* [I4] */
+    link->next = NULL;
     cache->free = link;
-    if (++cache->count <= ROTI_SLOTS_CACHE_MAX)
-        return;
-    struct roti_link *last = cache->free;
-    for (int i = 1; i < ROTI_SLOTS_BATCH; i++)
-        last = last->next;
-    struct roti_link *first = cache->free;
-    cache->free = last->next;
-    cache->count -= ROTI_SLOTS_BATCH;
-    slots_give(slots, first, last, ROTI_SLOTS_BATCH);
+    cache->count = 1;
+    if (full != NULL)
+        give_batch(slots, full);
 }
 
 void roti_slots_drain(struct roti_slots *slots, struct roti_slots_cache *cache)
 {
-    if (cache->free == NULL)
+    struct roti_slots_cache held = *cache;
+    *cache = (struct roti_slots_cache){.free = NULL, .count = 0, .reserve = NULL};
+    if (held.reserve != NULL)
+        give_batch(slots, held.reserve);
+    if (held.free == NULL)
         return;
-    struct roti_link *last = cache->free;
+    struct roti_link *last = held.free;
     while (last->next != NULL)
         last = last->next;
-    slots_give(slots, cache->free, last, cache->count);
-    cache->free = NULL;
-    cache->count = 0;
+    give_loose(slots, held.free, last, held.count);
 }
 
 size_t roti_slots_count(const struct roti_slots *slots)
@@ -154,7 +209,9 @@ size_t roti_slots_used(struct roti_slots *slots)
 void roti_slots_forget(struct roti_slots *slots)
 {
     roti_spin_unlock(&slots->lock); /* whoever held it is not in this process */
-    slots->free = NULL;
+    slots->batches = NULL;
+    slots->loose = NULL;
+    slots->fresh_count = 0;
     slots->free_count = 0;
     /* [SL7] relaxed: this is the process's only thread. */
     roti_store(SL7, relaxed, &slots->chunk_count, 0);

@@ -6,13 +6,23 @@
  *             reference costs a read-modify-write each; freeing memory under a stale one is a bug.
  * Design.     Objects of one type live in slots that are never unmapped or reused as another type.
  *             A stale reference reads a generation that has moved on, not freed memory. The first
- *             word of a free slot is its list link; nothing else of it is touched, so generation
- *             and state words survive from one life of a slot to the next. Slots are found by
- *             index, so the set of slots is a registry at no cost.
+ *             word of a free slot is its list link, the second is the set's too where slots go
+ *             through caches; nothing else of it is touched, so generation and state words survive
+ *             from one life of a slot to the next. Slots are found by index, so the set of slots is
+ *             a registry at no cost.
+ * Batches.    Slots are often taken by one thread and given back by another: nodes of callbacks,
+ *             from posters to loops. So a cache has two chains, one that it takes from and gives to
+ *             and perhaps a full one in reserve, and set and caches exchange full chains only, by
+ *             their first slot, in a few instructions under the lock. No chain is walked, as each
+ *             step would miss the cache of a core. With two, an owner that gives and takes in turn
+ *             at the edge of a batch does not come to the set each time.
+ *             New slots are cut off a chunk when they are wanted, so that its pages are touched
+ *             one after the other, and outside the lock.
  * Invariants. I1 A slot's address never changes and is never unmapped.
  *             I2 A slot handed out for the first time is zeroed; later it is as its last user left
- *                it, but for the first word.
+ *                it, but for the first two words.
  *             I3 chunk_count only grows; a chunk is complete before it is counted.
+ *             I4 A chain in reserve, and each in `batches`, has ROTI_SLOTS_BATCH slots.
  * Threads.    The set: any thread. A cache: its owner only.
  */
 #ifndef ROTI_SLOTS_H
@@ -26,16 +36,27 @@
 #define ROTI_SLOTS_CHUNK_SIZE ((size_t)64 << 10)
 #endif
 #define ROTI_SLOTS_CHUNK_MAX 16384 /* 1 GiB: 8.4 million tasks of 128 bytes */
-#define ROTI_SLOTS_CACHE_MAX 64
+#ifndef ROTI_SLOTS_BATCH
+#if defined(ROTI_SMALL) && ROTI_SMALL
+#define ROTI_SLOTS_BATCH 2
+#else
 #define ROTI_SLOTS_BATCH 32
+#endif
+#endif
+#define ROTI_SLOTS_CACHE_MAX (2 * ROTI_SLOTS_BATCH)
+
+struct roti_slots_batch;
 
 /* All slots of one type. Defined statically by ROTI_SLOTS_INIT. */
 struct roti_slots {
-    uint32_t slot_size;          /* a multiple of 64; constant */
-    struct roti_spin lock;       /* free, free_count, and growth */
-    struct roti_link *free;      /* under lock */
-    size_t free_count;           /* under lock */
-    _Atomic(size_t) chunk_count; /* written under lock, read by any thread */
+    uint32_t slot_size;               /* a multiple of 64; constant */
+    struct roti_spin lock;            /* all below, and growth */
+    struct roti_slots_batch *batches; /* full chains */
+    struct roti_link *loose;          /* one chain of any length */
+    char *fresh;                      /* the rest of the newest chunk: never handed out */
+    size_t fresh_count;               /* slots of it */
+    size_t free_count;                /* of all three */
+    _Atomic(size_t) chunk_count;      /* written under lock, read by any thread */
     _Atomic(char *) chunks[ROTI_SLOTS_CHUNK_MAX];
 };
 
@@ -44,21 +65,20 @@ struct roti_slots {
         .slot_size = (size)                                                                        \
     }
 
-/* Free slots of one owner; no locks. */
+/* Free slots of one owner; no locks. Zeroed memory is an empty one. */
 struct roti_slots_cache {
     struct roti_link *free;
-    uint32_t count;
+    uint32_t count;            /* of `free`: at most a batch */
+    struct roti_link *reserve; /* a batch, or NULL */
 };
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* A free slot, from `cache` or (NULL) from the set; NULL when memory is short or none is left. */
-void *roti_slots_get(struct roti_slots *slots, struct roti_slots_cache *cache);
-
-/* Gives a slot back. */
-void roti_slots_put(struct roti_slots *slots, struct roti_slots_cache *cache, void *slot);
+/* The rest of roti_slots_get() and roti_slots_put(), which alone call them. */
+void *roti_slots_get_more(struct roti_slots *slots, struct roti_slots_cache *cache);
+void roti_slots_put_more(struct roti_slots *slots, struct roti_slots_cache *cache, void *slot);
 
 /* Gives all of a cache to the set. */
 void roti_slots_drain(struct roti_slots *slots, struct roti_slots_cache *cache);
@@ -82,5 +102,30 @@ size_t roti_slots_used(struct roti_slots *slots);
 #ifdef __cplusplus
 }
 #endif
+
+/* A free slot, from `cache` or (NULL) from the set; NULL when memory is short or none is left. */
+static inline void *roti_slots_get(struct roti_slots *slots, struct roti_slots_cache *cache)
+{
+    if (__builtin_expect(cache == NULL || cache->free == NULL, 0))
+        return roti_slots_get_more(slots, cache);
+    struct roti_link *link = cache->free;
+    cache->free = link->next;
+    cache->count--;
+    return link;
+}
+
+/* Gives a slot back. */
+static inline void roti_slots_put(struct roti_slots *slots, struct roti_slots_cache *cache,
+                                  void *slot)
+{
+    if (__builtin_expect(cache == NULL || cache->count == ROTI_SLOTS_BATCH, 0)) {
+        roti_slots_put_more(slots, cache, slot);
+        return;
+    }
+    struct roti_link *link = (struct roti_link *)slot;
+    link->next = cache->free;
+    cache->free = link;
+    cache->count++;
+}
 
 #endif

@@ -4,7 +4,10 @@
  *
  * Two owners take and give back slots, one through its cache and one without, and write plain data
  * into what is theirs; so a slot that is given to both is a race. A third looks at all slots that
- * are counted, as a listing does. Slots are so large that each chunk holds two.
+ * are counted, as a listing does. Slots are so large that each chunk holds two; two are a batch.
+ *
+ * In the other test slots go round as nodes of callbacks do: one thread takes them, another gives
+ * them back, and whole batches come back to the first through the set.
  */
 #include "sched/base/assert.h"
 #include "sched/base/slots.h"
@@ -14,9 +17,11 @@
 
 #define SLOT_SIZE 256
 #define CHUNK_MAX 4
+#define PASSED 12 /* more than there are: what was given back is taken again */
 
 struct slot {
     struct roti_link link;
+    void *second;            /* the set's, as the link is */
     _Atomic(uint32_t) lives; /* survives from one life to the next; any thread reads it */
     int owner;               /* plain: whose it is; 0 nobody's */
 };
@@ -24,7 +29,9 @@ struct slot {
 static struct roti_slots slots = ROTI_SLOTS_INIT(SLOT_SIZE);
 static alignas(64) char arena[CHUNK_MAX][ROTI_SLOTS_CHUNK_SIZE];
 static unsigned chunks_used;
-static struct roti_slots_cache cache; /* of thread 0 */
+static struct roti_slots_cache caches[2]; /* of threads 0 and 1 */
+static bool cached[2];                    /* whether they use them */
+static _Atomic(struct slot *) passed;     /* from thread 0 to thread 1 */
 
 /* In the place of the kernel's, by a definition on the command line. */
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
@@ -36,7 +43,7 @@ void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t 
 
 static struct slot *take(unsigned thread)
 {
-    struct slot *slot = roti_slots_get(&slots, thread == 0 ? &cache : NULL);
+    struct slot *slot = roti_slots_get(&slots, cached[thread] ? &caches[thread] : NULL);
     ROTI_PLAIN_WRITE(&slot->owner);
     MODEL_ASSERT(slot->owner == 0);
     slot->owner = (int)thread + 1;
@@ -50,7 +57,7 @@ static void give(unsigned thread, struct slot *slot)
     ROTI_PLAIN_WRITE(&slot->owner);
     MODEL_ASSERT(slot->owner == (int)thread + 1);
     slot->owner = 0;
-    roti_slots_put(&slots, thread == 0 ? &cache : NULL, slot);
+    roti_slots_put(&slots, cached[thread] ? &caches[thread] : NULL, slot);
 }
 
 static void owner(unsigned thread)
@@ -61,8 +68,45 @@ static void owner(unsigned thread)
     one = take(thread);
     give(thread, two);
     give(thread, one);
-    if (thread == 0)
-        roti_slots_drain(&slots, &cache);
+    roti_slots_drain(&slots, &caches[thread]);
+}
+
+static bool is_empty(void *arg)
+{
+    (void)arg;
+    return roti_load(TL4, relaxed, &passed) == NULL;
+}
+
+static bool is_full(void *arg)
+{
+    (void)arg;
+    return roti_load(TL5, relaxed, &passed) != NULL;
+}
+
+static void poster(unsigned thread)
+{
+    for (int i = 0; i < PASSED; i++) {
+        struct slot *slot = take(thread);
+        model_wait_until(is_empty, NULL);
+        roti_store(TL6, release, &passed, slot);
+    }
+    roti_slots_drain(&slots, &caches[thread]);
+}
+
+static void receiver(unsigned thread)
+{
+    for (int i = 0; i < PASSED; i++) {
+        model_wait_until(is_full, NULL);
+        struct slot *slot = roti_load(TL7, acquire, &passed);
+        while (slot == NULL)
+            slot = roti_load(TL8, acquire, &passed);
+        roti_store(TL9, relaxed, &passed, NULL);
+        ROTI_PLAIN_WRITE(&slot->owner);
+        MODEL_ASSERT(slot->owner == 1);
+        slot->owner = (int)thread + 1;
+        give(thread, slot);
+    }
+    roti_slots_drain(&slots, &caches[thread]);
 }
 
 /* A chunk that is counted is there, with all of its slots. */
@@ -85,7 +129,16 @@ static void reset(void)
     for (unsigned i = 0; i < CHUNK_MAX; i++)
         roti_store(TL3, relaxed, &slots.chunks[i], NULL);
     chunks_used = 0;
-    cache = (struct roti_slots_cache){.free = NULL, .count = 0};
+    memset(caches, 0, sizeof caches);
+    cached[0] = true;
+    cached[1] = false;
+    roti_store(TL10, relaxed, &passed, NULL);
+}
+
+static void reset_passing(void)
+{
+    reset();
+    cached[1] = true;
 }
 
 static void check(void)
@@ -101,3 +154,4 @@ static void check(void)
 }
 
 MODEL_TEST(slots) = {.threads = {owner, owner, visitor}, .setup = reset, .check = check};
+MODEL_TEST(slots_passed) = {.threads = {poster, receiver}, .setup = reset_passing, .check = check};
