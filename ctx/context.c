@@ -94,7 +94,7 @@ int rota_context_copy_current(struct rota_context **ret_context)
     struct rota_context *cell = roti_context_cell_create(thread);
     if (cell == NULL)
         return -ENOMEM;
-    cell->root = roti_context_current_root(thread->context);
+    cell->root = roti_context_current_root(roti_thread_context(thread));
     roti_credit_take(thread, cell->root);
     *ret_context = cell;
     return 0;
@@ -151,8 +151,7 @@ void *roti_context_home(struct rota_context *context, void *self)
     return roti_cas(C10, relaxed, &context->home, &home, self) ? self : home;
 }
 
-/* For a callback of `loop`, or exclusively where that is NULL. */
-static int cell_enter(struct rota_context *cell, void *loop)
+int roti_context_cell_enter(struct rota_context *cell, void *loop)
 {
     bool turn = loop != NULL && roti_context_home(cell, loop) == loop;
     uint32_t obstacles = turn ? ROTI_CONTEXT_ENTERED | ROTI_CONTEXT_TURN : UINT32_MAX;
@@ -167,7 +166,7 @@ static int cell_enter(struct rota_context *cell, void *loop)
     return 0;
 }
 
-static void cell_leave(struct rota_context *cell)
+void roti_context_cell_leave(struct rota_context *cell)
 {
     /* [C13] release: pairs with [C12] and [C15] of the next user. */
     uint32_t before =
@@ -177,65 +176,62 @@ static void cell_leave(struct rota_context *cell)
 
 int rota_context_run(struct rota_context *context, int (*fn)(void *arg), void *arg)
 {
-    int r = cell_enter(context, NULL);
+    int r = roti_context_cell_enter(context, NULL);
     if (r < 0)
         return r;
-    struct roti_context_slot *slot = roti_thread_self()->context;
+    struct roti_context_slot *slot = roti_thread_context(roti_thread_self());
     struct roti_context_slot saved = *slot;
     *slot = (struct roti_context_slot){.cell = rota_context_ref(context), .root = NULL};
 
     r = fn(arg);
 
     /* A task's slot is the same on whatever thread it goes on. What was entered was left. */
-    ROTI_ASSERT(roti_thread_self()->context == slot && slot->cell == context);
+    ROTI_ASSERT(roti_thread_context(roti_thread_self()) == slot && slot->cell == context);
     *slot = saved;
-    cell_leave(context);
+    roti_context_cell_leave(context);
     rota_context_unref(context);
     return r;
 }
 
 /* ---- Callbacks and tasks ---- */
 
-struct roti_context_ref roti_context_capture(struct rota_context *context)
+struct roti_context_ref roti_context_capture_more(struct roti_thread *thread,
+                                                  struct rota_context *context)
 {
     if (context != NULL)
         return (struct roti_context_ref){.cell = rota_context_ref(context), .root = NULL};
-    struct roti_thread *thread = roti_thread_self();
-    struct roti_map *root = roti_context_current_root(thread->context);
+    struct roti_map *root = roti_context_current_root(roti_thread_context(thread));
     roti_credit_take(thread, root);
     return (struct roti_context_ref){.cell = NULL, .root = root};
 }
 
-void roti_context_ref_release(struct roti_context_ref *ref)
+void roti_context_release_more(struct roti_thread *thread, struct roti_context_ref *ref)
 {
     struct roti_context_ref held = *ref;
     *ref = (struct roti_context_ref){.cell = NULL, .root = NULL};
     rota_context_unref(held.cell);
-    roti_credit_give(roti_thread_self(), held.root);
+    roti_credit_give(thread, held.root);
+}
+
+struct roti_context_ref roti_context_capture(struct rota_context *context)
+{
+    return roti_context_capture_on(roti_thread_self(), context);
+}
+
+void roti_context_ref_release(struct roti_context_ref *ref)
+{
+    roti_context_release_on(roti_thread_self(), ref);
 }
 
 int roti_context_enter(struct roti_context_ref *ref, void *loop,
                        struct roti_context_slot *ret_saved)
 {
-    if (ref->cell != NULL) {
-        int r = cell_enter(ref->cell, loop);
-        if (r < 0)
-            return r;
-    }
-    struct roti_context_slot *slot = roti_thread_self()->context;
-    *ret_saved = *slot;
-    *slot = (struct roti_context_slot){.cell = ref->cell, .root = ref->root};
-    return 0;
+    return roti_context_enter_on(roti_thread_context(roti_thread_self()), ref, loop, ret_saved);
 }
 
 void roti_context_exit(struct roti_context_ref *ref, const struct roti_context_slot *saved)
 {
-    struct roti_context_slot *slot = roti_thread_self()->context;
-    ROTI_ASSERT(ref->cell == NULL || slot->cell == ref->cell);
-    *ref = (struct roti_context_ref){.cell = slot->cell, .root = slot->root};
-    *slot = *saved;
-    if (ref->cell != NULL)
-        cell_leave(ref->cell);
+    roti_context_exit_on(roti_thread_context(roti_thread_self()), ref, saved);
 }
 
 int roti_context_task_init(struct roti_context_slot *slot, struct rota_context *context, void *loop,

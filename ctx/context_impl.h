@@ -18,6 +18,7 @@
 
 #include <rota/context.h>
 
+#include "sched/base/assert.h"
 #include "sched/base/atomic.h"
 #include "sched/base/spin.h"
 #include "sched/base/thread.h"
@@ -104,6 +105,15 @@ void *roti_context_home(struct rota_context *context, void *self);
  */
 void roti_context_park(struct roti_thread *thread);
 
+/* The rest of the functions below, which alone call them: where there is a context to speak of. */
+struct roti_context_ref roti_context_capture_more(struct roti_thread *thread,
+                                                  struct rota_context *context);
+void roti_context_release_more(struct roti_thread *thread, struct roti_context_ref *ref);
+
+/* Enters an object for a callback of `loop`, or exclusively where that is NULL; 0 or -EBUSY. */
+int roti_context_cell_enter(struct rota_context *cell, void *loop);
+void roti_context_cell_leave(struct rota_context *cell);
+
 /* A variable with a chosen hash, so that tests can force collisions. */
 int roti_context_var_create_hashed(struct rota_context_var **ret_var, const char *name,
                                    const struct rota_context_var_opts *opts, uint32_t hash);
@@ -111,5 +121,53 @@ int roti_context_var_create_hashed(struct rota_context_var **ret_var, const char
 #ifdef __cplusplus
 }
 #endif
+
+/*
+ * The same four for callers that have their thread's object at hand: each callback goes through all
+ * of them, and most callbacks have the empty context, which costs a few moves here and no call.
+ */
+static inline struct roti_context_ref roti_context_capture_on(struct roti_thread *thread,
+                                                              struct rota_context *context)
+{
+    const struct roti_context_slot *slot = roti_thread_context(thread);
+    struct roti_context_ref empty = {NULL, NULL};
+    if (context == NULL && slot->cell == NULL && slot->root == NULL)
+        return empty;
+    return roti_context_capture_more(thread, context);
+}
+
+static inline void roti_context_release_on(struct roti_thread *thread, struct roti_context_ref *ref)
+{
+    if (ref->cell != NULL || ref->root != NULL)
+        roti_context_release_more(thread, ref);
+}
+
+/* These two with the slot that is current, the same one for both. */
+static inline int roti_context_enter_on(struct roti_context_slot *slot,
+                                        struct roti_context_ref *ref, void *loop,
+                                        struct roti_context_slot *ret_saved)
+{
+    if (ref->cell != NULL) {
+        int r = roti_context_cell_enter(ref->cell, loop);
+        if (r < 0)
+            return r;
+    }
+    *ret_saved = *slot;
+    slot->cell = ref->cell;
+    slot->root = ref->root;
+    return 0;
+}
+
+static inline void roti_context_exit_on(struct roti_context_slot *slot,
+                                        struct roti_context_ref *ref,
+                                        const struct roti_context_slot *saved)
+{
+    ROTI_ASSERT(ref->cell == NULL || slot->cell == ref->cell);
+    ref->cell = slot->cell;
+    ref->root = slot->root;
+    *slot = *saved;
+    if (ref->cell != NULL)
+        roti_context_cell_leave(ref->cell);
+}
 
 #endif

@@ -30,15 +30,9 @@ static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
 static pthread_key_t guard_key;
 static bool guard_works;
 
-void roti_credit_take(struct roti_thread *thread, struct roti_map *root)
+void roti_credit_take_more(struct roti_thread *thread, struct roti_map *root)
 {
-    if (root == NULL)
-        return;
     struct roti_context_credit *kept = &thread->captured;
-    if (kept->root == root && kept->count > 0) {
-        kept->count--;
-        return;
-    }
     if (thread->released.root == root && thread->released.count > 0) {
         thread->released.count--;
         return;
@@ -62,10 +56,8 @@ static void credit_add(struct roti_context_credit *kept)
     roti_map_unref(kept->root, ROTI_CREDIT_BATCH);
 }
 
-void roti_credit_give(struct roti_thread *thread, struct roti_map *root)
+void roti_credit_give_more(struct roti_thread *thread, struct roti_map *root)
 {
-    if (root == NULL)
-        return;
     if (thread->captured.root == root && thread->captured.count > 0) {
         credit_add(&thread->captured);
     } else if (thread->worker == NULL) {
@@ -124,10 +116,9 @@ static void guard_create(void)
     guard_works = pthread_key_create(&guard_key, thread_exit) == 0;
 }
 
-bool roti_credit_guard(struct roti_thread *thread)
+bool roti_credit_guard_thread(struct roti_thread *thread)
 {
-    if (!thread->context_guarded)
-        thread->context_guarded = pthread_once(&guard_once, guard_create) == 0 && guard_works &&
-                                  pthread_setspecific(guard_key, thread) == 0;
+    thread->context_guarded = pthread_once(&guard_once, guard_create) == 0 && guard_works &&
+                              pthread_setspecific(guard_key, thread) == 0;
     return thread->context_guarded;
 }

@@ -98,7 +98,8 @@ const char *rota_context_var_name(const struct rota_context_var *var)
 
 int rota_context_var_get(const struct rota_context_var *var, void **ret_value)
 {
-    if (roti_map_find(roti_context_current_root(roti_thread_self()->context), var, ret_value))
+    if (roti_map_find(roti_context_current_root(roti_thread_context(roti_thread_self())), var,
+                      ret_value))
         return 0;
     if (!var->has_default)
         return ROTA_ELOOKUP;
@@ -109,7 +110,8 @@ int rota_context_var_get(const struct rota_context_var *var, void **ret_value)
 void *rota_context_var_get_or(const struct rota_context_var *var, void *fallback)
 {
     void *value = fallback;
-    (void)roti_map_find(roti_context_current_root(roti_thread_self()->context), var, &value);
+    (void)roti_map_find(roti_context_current_root(roti_thread_context(roti_thread_self())), var,
+                        &value);
     return value;
 }
 
@@ -141,7 +143,7 @@ int rota_context_var_set(struct rota_context_var *var, void *value,
                          struct rota_context_token *ret_token)
 {
     struct roti_thread *thread = roti_thread_self();
-    struct roti_context_slot *slot = thread->context;
+    struct roti_context_slot *slot = roti_thread_context(thread);
     if (ret_token != NULL) {
         int r = roti_context_make_cell(thread, slot);
         if (r < 0)
@@ -166,7 +168,7 @@ int rota_context_var_reset(struct rota_context_var *var, struct rota_context_tok
     if (token->var_id != var->id)
         return ROTA_EVAR;
     struct roti_thread *thread = roti_thread_self();
-    struct roti_context_slot *slot = thread->context;
+    struct roti_context_slot *slot = roti_thread_context(thread);
     if (slot->cell == NULL || slot->cell->id != token->context_id)
         return ROTA_ECTX;
 

@@ -39,7 +39,7 @@ struct roti_context_credit {
 
 struct roti_thread {
     struct roti_worker *worker;          /* the loop that this thread runs; NULL on others */
-    struct roti_context_slot *context;   /* the current slot; never NULL after the first call */
+    struct roti_context_slot *context;   /* the current slot; NULL: `top`. roti_thread_context() */
     struct roti_context_slot top;        /* this thread's own context, outside any loop */
     struct roti_context_credit captured; /* of the root captured last */
     struct roti_context_credit released; /* of the root that a loop released last */
@@ -47,7 +47,7 @@ struct roti_thread {
     uint64_t context_id_next;            /* identities of contexts: a block of them */
     uint64_t context_id_end;
     bool context_guarded;            /* what contexts keep here is given back at exit */
-    struct roti_slots_cache handles; /* nodes of callbacks, for posts from outside any loop */
+    struct roti_slots_cache handles; /* nodes of callbacks; empty while not guarded */
     bool handles_guarded;            /* they are given back at exit */
     uint64_t random_state;           /* for choices that need no quality, such as victims */
 };
@@ -56,7 +56,8 @@ struct roti_thread {
 extern "C" {
 #endif
 
-/* This thread's object, created empty at the first call; never NULL. */
+/* This thread's object, all zero at first; never NULL. A caller asks once, and passes it on to
+ * those that it calls until something suspends. */
 struct roti_thread *roti_thread_self(void);
 
 /* The calling thread's own stack: its lowest usable byte and its size. 0 or a negative errno. */
@@ -65,5 +66,12 @@ int roti_thread_stack(char **ret_low, size_t *ret_size);
 #ifdef __cplusplus
 }
 #endif
+
+/* The current slot; never NULL. That of a thread which was never given one is not set by the
+ * accessor, so that this is a question of those who ask for contexts only. */
+static inline struct roti_context_slot *roti_thread_context(struct roti_thread *thread)
+{
+    return thread->context != NULL ? thread->context : &thread->top;
+}
 
 #endif

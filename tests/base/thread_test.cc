@@ -26,7 +26,8 @@ TEST(Thread, ObjectIsEmptyAtFirst)
     std::thread([] {
         roti_thread *self = roti_thread_self();
         EXPECT_EQ(nullptr, self->worker);
-        EXPECT_EQ(&self->top, self->context);
+        EXPECT_EQ(nullptr, self->context);
+        EXPECT_EQ(&self->top, roti_thread_context(self));
         EXPECT_EQ(nullptr, self->top.cell);
         EXPECT_EQ(nullptr, self->top.root);
         EXPECT_EQ(0u, self->random_state);

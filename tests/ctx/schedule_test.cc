@@ -133,9 +133,9 @@ TEST_F(ScheduleTest, CallbackWithAnObjectWritesIntoIt)
     EXPECT_EQ(val(1), context.at(var));
     context.inside([&] {
         roti_thread *self = roti_thread_self();
-        roti_context_slot before = *self->context;
+        roti_context_slot before = *roti_thread_context(self);
         EXPECT_EQ(-EBUSY, call(&ref, &loop_a, [] { ADD_FAILURE() << "called"; }));
-        EXPECT_EQ(before.cell, self->context->cell);
+        EXPECT_EQ(before.cell, roti_thread_context(self)->cell);
     });
     EXPECT_EQ(0, call(&ref, &loop_b, [&] { set(var, 2); })); /* another loop, alone */
     EXPECT_EQ(val(2), context.at(var));

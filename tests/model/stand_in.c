@@ -139,10 +139,7 @@ void roti_alloc_set_balance_hook(void (*changed)(ptrdiff_t change))
 
 struct roti_thread *roti_thread_self(void)
 {
-    struct roti_thread *self = &thread_objects[model.current + 1];
-    if (self->context == NULL)
-        self->context = &self->top;
-    return self;
+    return &thread_objects[model.current + 1];
 }
 
 void roti_assert_failed(const char *expression, const char *file, int line)

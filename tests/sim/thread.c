@@ -27,11 +27,7 @@ static struct roti_thread outside; /* of the driver, before and after a run */
 struct roti_thread *roti_thread_self(void)
 {
     struct sim_thread *self = sim_self();
-    if (self != NULL)
-        return &self->object;
-    if (outside.context == NULL)
-        outside.context = &outside.top;
-    return &outside;
+    return self != NULL ? &self->object : &outside;
 }
 
 int roti_thread_stack(char **ret_low, size_t *ret_size)
