@@ -8,8 +8,7 @@
 
 #include <stddef.h>
 
-/* The head of a closed list: an address that no item has. */
-static struct roti_link closed_mark;
+struct roti_link roti_inbox_closed_mark;
 
 void roti_inbox_init(struct roti_inbox *inbox)
 {
@@ -17,20 +16,6 @@ void roti_inbox_init(struct roti_inbox *inbox)
     roti_store(I1, relaxed, &inbox->posts, NULL);
     roti_store(I2, relaxed, &inbox->tasks, NULL);
     roti_store(I3, relaxed, &inbox->state, ROTI_INBOX_RUNNING);
-}
-
-enum roti_push roti_inbox_push(_Atomic(struct roti_link *) *list, struct roti_link *item)
-{
-    /* [I4] relaxed: a guess, which [I5] checks. */
-    struct roti_link *head = roti_load(I4, relaxed, list);
-    do {
-        if (head == &closed_mark)
-            return ROTI_PUSH_CLOSED;
-        ROTI_PLAIN_WRITE(&item->next);
-        item->next = head;
-        /* [I5] release: pairs with [I7]; the item and its link are visible to the taker. */
-    } while (!roti_cas_weak(I5, release, list, &head, item));
-    return head == NULL ? ROTI_PUSH_FIRST : ROTI_PUSHED;
 }
 
 bool roti_inbox_notify(struct roti_inbox *inbox)
@@ -52,6 +37,7 @@ static unsigned append_reversed(struct roti_link *newest, struct roti_fifo *into
     taken.tail = &newest->next;
     struct roti_link *oldest = NULL;
     while (newest != NULL) {
+        roti_prefetch_write(newest); /* its poster's core has the line, and we write to it */
         ROTI_PLAIN_READ(&newest->next);
         struct roti_link *next = newest->next;
         newest->next = oldest;
@@ -78,7 +64,7 @@ bool roti_inbox_empty(_Atomic(struct roti_link *) *list)
     /* [I8] relaxed: a hint while awake. A parking loop's last look stands behind [I9], which fails
      * if a pusher that found the list empty has notified; one that has not will find PARKED. */
     struct roti_link *head = roti_load(I8, relaxed, list);
-    return head == NULL || head == &closed_mark;
+    return head == NULL || head == &roti_inbox_closed_mark;
 }
 
 bool roti_inbox_park(struct roti_inbox *inbox)
@@ -104,7 +90,7 @@ bool roti_inbox_unpark(struct roti_inbox *inbox)
 void roti_inbox_close(_Atomic(struct roti_link *) *list, struct roti_fifo *into)
 {
     /* [I11] acquire: as [I7]. */
-    struct roti_link *newest = roti_exchange(I11, acquire, list, &closed_mark);
-    if (newest != &closed_mark)
+    struct roti_link *newest = roti_exchange(I11, acquire, list, &roti_inbox_closed_mark);
+    if (newest != &roti_inbox_closed_mark)
         append_reversed(newest, into);
 }

@@ -48,10 +48,26 @@ enum roti_push {
 extern "C" {
 #endif
 
+/* The head of a closed list: an address that no item has. */
+extern struct roti_link roti_inbox_closed_mark;
+
 void roti_inbox_init(struct roti_inbox *inbox);
 
 /* Pushes to one of the two lists. */
-enum roti_push roti_inbox_push(_Atomic(struct roti_link *) *list, struct roti_link *item);
+static inline enum roti_push roti_inbox_push(_Atomic(struct roti_link *) *list,
+                                             struct roti_link *item)
+{
+    /* [I4] relaxed: a guess, which [I5] checks. */
+    struct roti_link *head = roti_load(I4, relaxed, list);
+    do {
+        if (head == &roti_inbox_closed_mark)
+            return ROTI_PUSH_CLOSED;
+        ROTI_PLAIN_WRITE(&item->next);
+        item->next = head;
+        /* [I5] release: pairs with [I7]; the item and its link are visible to the taker. */
+    } while (!roti_cas_weak(I5, release, list, &head, item));
+    return head == NULL ? ROTI_PUSH_FIRST : ROTI_PUSHED;
+}
 
 /* Tells the owner to look. True: it sleeps, and the caller must wake it. */
 bool roti_inbox_notify(struct roti_inbox *inbox);

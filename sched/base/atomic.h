@@ -81,6 +81,11 @@ static inline void roti_pause(void)
     model_pause();
 }
 
+static inline void roti_prefetch_write(const void *pointer)
+{
+    (void)pointer;
+}
+
 #else
 
 #if ROTI_SIM
@@ -163,6 +168,21 @@ static inline void roti_pause(void)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/*
+ * Asks for a cache line in order to write it. Before a read of a line that another core has just
+ * written and that is to be written here too: else it is fetched twice, first shared and then
+ * alone. The compiler's own builtin means a fetch to read on x86-64, where the instruction is an
+ * extension; processors without it take it for a no-op.
+ */
+static inline void roti_prefetch_write(const void *pointer)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)pointer));
+#else
+    __builtin_prefetch(pointer, 1);
 #endif
 }
 
