@@ -34,17 +34,18 @@ static struct roti_handle_node *node_of(struct roti_work *work)
     return roti_container_of(work, struct roti_handle_node, work);
 }
 
-/* Changes the state of a node that this loop has in hand. False if it was cancelled instead. */
+/* Changes the state of a node that this loop has in hand. False if it was cancelled instead, which
+ * takes a token. */
 static bool node_move(struct roti_handle_node *node, enum roti_handle_state from,
                       enum roti_handle_state to)
 {
-    return roti_handle_move(&node->word, roti_handle_shared(node), from, to);
+    return !roti_handle_has_token(node) || roti_handle_move(&node->word, from, to);
 }
 
 void roti_handle_drop(struct rota_loop *loop, struct roti_work *work)
 {
     (void)loop;
-    roti_handle_free(node_of(work));
+    roti_handle_free(roti_thread_self(), node_of(work));
 }
 
 /* ---- Timers ---- */
@@ -64,11 +65,12 @@ static void fire(struct roti_timer *timer, struct roti_list *woken)
 /* A timer of another thread has arrived. */
 static void arm_posted(struct rota_loop *loop, struct roti_handle_node *node)
 {
+    node->work.extra &= ~ROTI_HANDLE_ARRIVES;
     roti_timer_arm(&loop->timers, &node->timer, node->when_ns, fire);
     if (node_move(node, ROTI_HANDLE_ARMING, ROTI_HANDLE_ARMED))
         return;
     (void)roti_timer_disarm(&node->timer);
-    roti_handle_free(node);
+    roti_handle_free(loop->worker.thread_object, node);
 }
 
 void roti_handle_close(struct rota_loop *loop)
@@ -89,18 +91,19 @@ void roti_handle_close(struct rota_loop *loop)
         if (next == NULL)
             break;
         if (taken)
-            roti_handle_free(node);
+            roti_handle_free(loop->worker.thread_object, node);
         else
             (void)sched_yield();
     }
-    roti_slots_drain(&roti_handle_slots, &loop->handle_cache);
+    roti_slots_drain(&roti_handle_slots, &loop->worker.thread_object->handles);
 }
 
 /* ---- Running ---- */
 
 /* Tells the exception handler of what went wrong with a callback. */
-static void report(struct rota_loop *loop, const struct roti_handle_node *node, const char *message,
-                   int status)
+static __attribute__((cold)) void report(struct rota_loop *loop,
+                                         const struct roti_handle_node *node, const char *message,
+                                         int status)
 {
     struct rota_error_info info = {.message = message, .error = status, .loop = loop};
     if ((node->work.extra & ROTI_HANDLE_OWNED) != 0) {
@@ -126,11 +129,10 @@ static void report_slow(struct rota_loop *loop, const struct roti_handle_node *n
     report(loop, node, message, 0);
 }
 
-/* Calls the function; in debug mode with a look at the clock before and after. */
-static int call(struct rota_loop *loop, const struct roti_handle_node *node)
+/* Debug mode: calls the function, with a look at the clock before and after. */
+static __attribute__((cold)) int call_timed(struct rota_loop *loop,
+                                            const struct roti_handle_node *node)
 {
-    if (!loop->debug)
-        return node->fn(node->arg);
     int64_t start_ns = loop->worker.driver->now(loop);
     int status = node->fn(node->arg);
     int64_t took_ns = loop->worker.driver->now(loop) - start_ns;
@@ -139,33 +141,41 @@ static int call(struct rota_loop *loop, const struct roti_handle_node *node)
     return status;
 }
 
+/* Runs the function in its context, and tells of what went wrong. */
+static void run(struct rota_loop *loop, struct roti_handle_node *node)
+{
+    struct roti_context_slot *slot = &loop->worker.context; /* current while callbacks run */
+    struct roti_context_slot saved;
+    int status = roti_context_enter_on(slot, &node->context, loop, &saved);
+    if (__builtin_expect(status < 0, 0)) {
+        report(loop, node, "a callback did not run, as its context was entered elsewhere", status);
+        return;
+    }
+    status = __builtin_expect(loop->debug, 0) ? call_timed(loop, node) : node->fn(node->arg);
+    if (status == ROTA_EXIT)
+        roti_runtime_exit(loop->runtime);
+    else if (status < 0)
+        report(loop, node, "a callback failed", status);
+    roti_context_exit_on(slot, &node->context, &saved);
+}
+
+/* A callback cannot suspend, so that its loop's thread is one and the same throughout. */
 void roti_handle_run(struct rota_loop *loop, struct roti_work *work)
 {
     struct roti_handle_node *node = node_of(work);
-    if (!node_move(node, ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING)) {
-        if (roti_handle_is(&node->word, ROTI_HANDLE_ARMING))
-            arm_posted(loop, node);
-        else
-            roti_handle_free(node);
+    struct roti_thread *thread = loop->worker.thread_object;
+    if ((work->extra & ROTI_HANDLE_ARRIVES) != 0) {
+        arm_posted(loop, node);
         return;
     }
-    /* [HN12] relaxed: read by this thread, and by dumps that take it for a hint. */
-    roti_store(HN12, relaxed, &loop->running_handle, node);
-    struct roti_context_slot saved;
-    int status = roti_context_enter(&node->context, loop, &saved);
-    if (status < 0) {
-        report(loop, node, "a callback did not run, as its context was entered elsewhere", status);
-    } else {
-        status = call(loop, node);
-        if (status == ROTA_EXIT)
-            roti_runtime_exit(loop->runtime);
-        else if (status < 0)
-            report(loop, node, "a callback failed", status);
-        roti_context_exit(&node->context, &saved);
+    if (node_move(node, ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING)) {
+        /* [HN12] relaxed: read by this thread, and by dumps that take it for a hint. */
+        roti_store(HN12, relaxed, &loop->running_handle, node);
+        run(loop, node);
+        /* [HN13] relaxed: as [HN12]. */
+        roti_store(HN13, relaxed, &loop->running_handle, NULL);
     }
-    /* [HN13] relaxed: as [HN12]. */
-    roti_store(HN13, relaxed, &loop->running_handle, NULL);
-    roti_handle_free(node);
+    roti_handle_free(thread, node);
 }
 
 /* ---- Scheduling ---- */
@@ -180,7 +190,8 @@ struct request {
 };
 
 /* Hands the node over. False if the loop is closed; the node is the caller's then. */
-static bool submit(struct rota_loop *loop, struct roti_handle_node *node, bool own, bool timed)
+static inline bool submit(struct rota_loop *loop, struct roti_handle_node *node, bool own,
+                          bool timed)
 {
     if (!own)
         return roti_worker_post(&loop->worker, &node->work);
@@ -191,45 +202,57 @@ static bool submit(struct rota_loop *loop, struct roti_handle_node *node, bool o
     return true;
 }
 
-/* Schedules on `loop`; `current` is the calling thread's, or NULL. */
-static int schedule(struct rota_loop *loop, struct rota_loop *current, struct rota_handle *handle,
-                    const struct request *request)
+/* Begins a life that the token is to know; done before the callback may run, as it may use it. */
+static void fill_token(struct rota_handle *handle, struct roti_handle_node *node, bool own,
+                       const struct request *request)
 {
-    bool own = loop == current;
-    /* [HN14] relaxed: written by the loop's own thread; from others the inbox has the last word. */
-    if (roti_load(HN14, relaxed, &loop->closed))
-        return ROTA_ECLOSED;
-    struct roti_handle_node *node =
-        roti_handle_new(current, request->fn, request->arg, request->context);
-    if (node == NULL)
-        return -ENOMEM;
-    node->when_ns = request->when_ns;
     enum roti_handle_state state = ROTI_HANDLE_QUEUED;
     if (request->timed)
         state = own ? ROTI_HANDLE_ARMED : ROTI_HANDLE_ARMING;
-    struct rota_handle before = {0};
-    if (handle != NULL)
-        node->work.extra |= ROTI_HANDLE_TOKEN;
-    uint64_t generation = roti_handle_begin(&node->word, state);
-    if (handle != NULL) {
-        /* Before the callback may run, as it may use the token. */
-        before = *handle;
-        *handle = (struct rota_handle){
-            .node = node,
-            .generation = generation,
-            .when_ns = request->when_ns,
-        };
-    }
-    if (submit(loop, node, own, request->timed))
-        return 0;
-    if (handle != NULL)
+    *handle = (struct rota_handle){
+        .node = node,
+        .generation = roti_handle_begin(&node->word, state),
+        .when_ns = request->when_ns,
+    };
+}
+
+/* Schedules on `loop`, from the thread of `thread`. Inlined into each public call, which knows most
+ * of the request. */
+static inline __attribute__((always_inline)) int schedule(struct rota_loop *loop,
+                                                          struct roti_thread *thread,
+                                                          struct rota_handle *handle,
+                                                          const struct request *request)
+{
+    bool own = loop == roti_loop_of(thread);
+    /* [HN14] relaxed: written by the loop's own thread; from others the inbox has the last word. */
+    if (roti_load(HN14, relaxed, &loop->closed))
+        return ROTA_ECLOSED;
+    uint32_t extra = handle != NULL ? ROTI_HANDLE_TOKEN : 0;
+    if (request->timed && !own)
+        extra |= ROTI_HANDLE_ARRIVES;
+    struct roti_handle_node *node =
+        roti_handle_new(thread, request->fn, request->arg, request->context, extra);
+    if (node == NULL)
+        return -ENOMEM;
+    if (request->timed)
+        node->when_ns = request->when_ns;
+    if (handle == NULL) {
+        if (submit(loop, node, own, request->timed))
+            return 0;
+    } else {
+        struct rota_handle before = *handle;
+        fill_token(handle, node, own, request);
+        if (submit(loop, node, own, request->timed))
+            return 0;
         *handle = before;
-    roti_handle_free(node);
+    }
+    roti_handle_free(thread, node);
     return ROTA_ECLOSED;
 }
 
 /* The loop that a call without "threadsafe" means: *loop, or the running one. */
-static int choose_loop(struct rota_loop **loop, struct rota_loop *current, rota_callback_fn fn)
+static inline int choose_loop(struct rota_loop **loop, struct rota_loop *current,
+                              rota_callback_fn fn)
 {
     if (fn == NULL)
         return -EINVAL;
@@ -237,21 +260,23 @@ static int choose_loop(struct rota_loop **loop, struct rota_loop *current, rota_
         *loop = current;
     if (*loop == NULL)
         return roti_fork_no_loop();
+    if (*loop == current)
+        return 0; /* and schedule() asks whether it is closed */
     /* [HN15] relaxed: as [HN14]. */
     if (roti_load(HN15, relaxed, &(*loop)->closed))
         return ROTA_ECLOSED;
-    return *loop != current && (*loop)->debug ? ROTA_EWRONGLOOP : 0;
+    return (*loop)->debug ? ROTA_EWRONGLOOP : 0;
 }
 
 int rota_call_soon(struct rota_loop *loop, struct rota_handle *handle, rota_callback_fn fn,
                    void *arg, struct rota_context *context)
 {
-    struct rota_loop *current = roti_loop_current();
-    int r = choose_loop(&loop, current, fn);
+    struct roti_thread *thread = roti_thread_self();
+    int r = choose_loop(&loop, roti_loop_of(thread), fn);
     if (r < 0)
         return r;
     struct request request = {fn, arg, context, 0, false};
-    return schedule(loop, current, handle, &request);
+    return schedule(loop, thread, handle, &request);
 }
 
 int rota_call_soon_threadsafe(struct rota_loop *loop, struct rota_handle *handle,
@@ -260,50 +285,50 @@ int rota_call_soon_threadsafe(struct rota_loop *loop, struct rota_handle *handle
     if (loop == NULL || fn == NULL)
         return -EINVAL;
     struct request request = {fn, arg, context, 0, false};
-    return schedule(loop, roti_loop_current(), handle, &request);
+    return schedule(loop, roti_thread_self(), handle, &request);
 }
 
 int rota_call_at(struct rota_loop *loop, struct rota_handle *handle, int64_t when_ns,
                  rota_callback_fn fn, void *arg, struct rota_context *context)
 {
-    struct rota_loop *current = roti_loop_current();
-    int r = choose_loop(&loop, current, fn);
+    struct roti_thread *thread = roti_thread_self();
+    int r = choose_loop(&loop, roti_loop_of(thread), fn);
     if (r < 0)
         return r;
     struct request request = {fn, arg, context, when_ns, true};
-    return schedule(loop, current, handle, &request);
+    return schedule(loop, thread, handle, &request);
 }
 
 int rota_call_later(struct rota_loop *loop, struct rota_handle *handle, int64_t delay_ns,
                     rota_callback_fn fn, void *arg, struct rota_context *context)
 {
-    struct rota_loop *current = roti_loop_current();
-    int r = choose_loop(&loop, current, fn);
+    struct roti_thread *thread = roti_thread_self();
+    int r = choose_loop(&loop, roti_loop_of(thread), fn);
     if (r < 0)
         return r;
     int64_t when_ns = roti_deadline_after(loop->worker.driver->now(loop), delay_ns);
     struct request request = {fn, arg, context, when_ns, true};
-    return schedule(loop, current, handle, &request);
+    return schedule(loop, thread, handle, &request);
 }
 
 struct roti_handle_node *roti_handle_reserve(rota_callback_fn fn, void *arg,
                                              struct rota_context *context)
 {
-    struct roti_handle_node *node = roti_handle_new(roti_loop_current(), fn, arg, context);
+    struct roti_handle_node *node =
+        roti_handle_new(roti_thread_self(), fn, arg, context, ROTI_HANDLE_OWNED);
     if (node == NULL)
         return NULL;
-    (void)roti_handle_begin(&node->word, ROTI_HANDLE_QUEUED);
-    node->work.extra |= ROTI_HANDLE_OWNED;
     node->owned = (struct roti_handle_owned){0};
     return node;
 }
 
 void roti_handle_post(struct rota_loop *loop, struct roti_handle_node *node)
 {
-    bool own = loop == roti_loop_current();
+    struct roti_thread *thread = roti_thread_self();
+    bool own = loop == roti_loop_of(thread);
     /* [HN16] relaxed: as [HN14]. */
     if ((own && roti_load(HN16, relaxed, &loop->closed)) || !submit(loop, node, own, false))
-        roti_handle_free(node);
+        roti_handle_free(thread, node);
 }
 
 /* ---- Cancelling ---- */
@@ -312,7 +337,7 @@ void roti_handle_post(struct rota_loop *loop, struct roti_handle_node *node)
 static void take_out(struct roti_handle_node *node)
 {
     (void)roti_timer_disarm(&node->timer);
-    roti_handle_free(node);
+    roti_handle_free(roti_thread_self(), node);
 }
 
 int rota_handle_cancel(struct rota_handle *handle)

@@ -5,7 +5,7 @@
  * A node is a type-stable slot of two cache lines: a token may outlive the callback, the node's
  * next lives and the loop, and still read a generation. Nodes come from the cache of the thread
  * that schedules and go to the cache of the thread that ran them; caches exchange batches with one
- * set for the process.
+ * set for the process (sched/base/slots.h).
  */
 #ifndef ROTI_HANDLE_H
 #define ROTI_HANDLE_H
@@ -23,8 +23,9 @@ struct rota_loop;
 struct roti_handle_node;
 
 /* Bits of work.extra. */
-#define ROTI_HANDLE_TOKEN UINT32_C(0x1) /* somebody holds a token of this life */
-#define ROTI_HANDLE_OWNED UINT32_C(0x2) /* `owned` is in use, not `timer` */
+#define ROTI_HANDLE_TOKEN UINT32_C(0x1)   /* somebody holds a token of this life */
+#define ROTI_HANDLE_OWNED UINT32_C(0x2)   /* `owned` is in use, not `timer` */
+#define ROTI_HANDLE_ARRIVES UINT32_C(0x4) /* a timer that was posted and is to be armed */
 
 /* What a done-callback needs besides: it waits in its future until that is done. */
 struct roti_handle_owned {
@@ -38,7 +39,7 @@ struct roti_handle_owned {
 
 struct roti_handle_node {
     struct roti_work work; /* kind ROTI_WORK_CALLBACK; extra: ROTI_HANDLE_* bits */
-    roti_handle_word word; /* any thread: loop/handle_state.h */
+    roti_handle_word word; /* any thread: loop/handle_state.h; where there is a token */
     rota_callback_fn fn;   /* from here on: whoever has the node in hand */
     void *arg;
     struct roti_context_ref context; /* what fn runs in */
@@ -61,7 +62,7 @@ void roti_handle_run(struct rota_loop *loop, struct roti_work *work);
 void roti_handle_drop(struct rota_loop *loop, struct roti_work *work);
 
 /*
- * Takes all timers out of a closing loop, and gives its cache of nodes back. Waits for cancellers
+ * Takes all timers out of a closing loop, and gives its thread's nodes back. Waits for cancellers
  * that are about to take a timer out, so that nobody touches the loop's timers afterwards. On the
  * loop's thread, after `closed` was set.
  */

@@ -40,41 +40,13 @@ static void make_guard(void)
     guard_made = pthread_key_create(&guard_key, give_back_cache) == 0;
 }
 
-/* The cache of a thread that runs no loop; NULL where it could not be given back at exit. */
-static struct roti_slots_cache *foreign_cache(void)
+struct roti_slots_cache *roti_handle_guard(struct roti_thread *thread)
 {
-    struct roti_thread *self = roti_thread_self();
-    if (!self->handles_guarded) {
-        (void)pthread_once(&guard_once, make_guard);
-        if (!guard_made || pthread_setspecific(guard_key, self) != 0)
-            return NULL;
-        self->handles_guarded = true;
-    }
-    return &self->handles;
-}
-
-/* The cache of the calling thread, which runs the loop `current` or none. */
-static struct roti_slots_cache *node_cache(struct rota_loop *current)
-{
-    if (current == NULL)
-        return foreign_cache();
-    /* [HN19] relaxed: this thread's own store. The cache of a closed loop was given back already.
-     */
-    return roti_load(HN19, relaxed, &current->closed) ? NULL : &current->handle_cache;
-}
-
-struct roti_handle_node *roti_handle_new(struct rota_loop *current, rota_callback_fn fn, void *arg,
-                                         struct rota_context *context)
-{
-    struct roti_handle_node *node = roti_slots_get(&roti_handle_slots, node_cache(current));
-    if (node == NULL)
+    (void)pthread_once(&guard_once, make_guard);
+    if (!guard_made || pthread_setspecific(guard_key, thread) != 0)
         return NULL;
-    node->work.kind = ROTI_WORK_CALLBACK;
-    node->work.extra = 0;
-    node->fn = fn;
-    node->arg = arg;
-    node->context = roti_context_capture(context);
-    return node;
+    thread->handles_guarded = true;
+    return &thread->handles;
 }
 
 /* ---- Who waits for the end of a callback ---- */
@@ -138,12 +110,8 @@ int roti_handle_await_end(struct roti_handle_node *node, uint64_t generation)
 
 /* ---- The end of a life ---- */
 
-void roti_handle_free(struct roti_handle_node *node)
+void roti_handle_end_known(struct roti_handle_node *node)
 {
-    if ((node->work.extra & ROTI_HANDLE_OWNED) != 0)
-        node->owned.release(node);
-    roti_context_ref_release(&node->context);
-    if (roti_handle_end(&node->word, roti_handle_shared(node)))
+    if (roti_handle_end(&node->word))
         wake_awaiting(node);
-    roti_slots_put(&roti_handle_slots, node_cache(roti_loop_current()), node);
 }

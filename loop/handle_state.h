@@ -19,14 +19,16 @@
  *
  *             A queued node cannot be taken out of its queue: it is marked, and whoever pops it
  *             recycles it. An armed one is taken out of the wheel by who marked it.
- *             Most callbacks are scheduled without a token, so that nobody can ask for their
- *             present life: their transitions are plain stores (`shared` is false).
+ *             Most callbacks are scheduled without a token. Nobody can ask for such a life, and it
+ *             leaves the word alone: FREE, in the generation of the next life that has a token.
+ *             What their consumer must know stands in the node (ROTI_HANDLE_ARRIVES).
  * Orders.     Every change is a release or continues a release sequence, and cancel acquires:
  *             who is told that the callback has run may free what it used.
  * Invariants. I1 Only the queue's consumer changes QUEUED to RUNNING, and CANCELLED to FREE where
  *                the node was queued.
  *             I2 Only who changed ARMED to CANCELLED takes the node out of the wheel and frees it.
- * Threads.    cancel, await: any. begin: the node's owner. All others: the loop's thread.
+ * Threads.    cancel, await: any. begin: the node's owner. All others: the loop's thread. All of
+ *             them for lives with a token only.
  */
 #ifndef ROTI_HANDLE_STATE_H
 #define ROTI_HANDLE_STATE_H
@@ -77,35 +79,23 @@ static inline uint64_t roti_handle_begin(roti_handle_word *word, enum roti_handl
 }
 
 /* `from` -> `to`; false if it was cancelled instead. */
-static inline bool roti_handle_move(roti_handle_word *word, bool shared,
-                                    enum roti_handle_state from, enum roti_handle_state to)
+static inline bool roti_handle_move(roti_handle_word *word, enum roti_handle_state from,
+                                    enum roti_handle_state to)
 {
     /* [HN3] relaxed: what the consumer needs of the node came with the queue or the wheel. */
     uint64_t old = roti_load(HN3, relaxed, word);
     if (roti_handle_state_of(old) != from)
         return false;
     uint64_t next = (old & ROTI_HANDLE_GENERATION_MASK) | (uint64_t)to;
-    if (!shared) {
-        /* [HN4] release: as [HN2]. */
-        roti_store(HN4, release, word, next);
-        return true;
-    }
     /* [HN5] release: pairs with [HN6]. For ARMED: who cancels reads which wheel holds the timer. */
     return roti_cas(HN5, release, word, &old, next);
-}
-
-/* Whether the node is in that state now. For the consumer, where no other change is possible. */
-static inline bool roti_handle_is(roti_handle_word *word, enum roti_handle_state state)
-{
-    /* [HN18] relaxed: as [HN3]. */
-    return roti_handle_state_of(roti_load(HN18, relaxed, word)) == state;
 }
 
 /* One attempt to keep the life `generation` from running. */
 static inline enum roti_handle_cancel roti_handle_try_cancel(roti_handle_word *word,
                                                              uint64_t generation)
 {
-    /* [HN6] acquire: pairs with [HN2], [HN4], [HN5], [HN10] and [HN11]; see there. */
+    /* [HN6] acquire: pairs with [HN2], [HN5], [HN10] and [HN11]; see there. */
     uint64_t old = roti_load(HN6, acquire, word);
     for (;;) {
         if ((old & ROTI_HANDLE_GENERATION_MASK) != generation)
@@ -134,13 +124,14 @@ static inline bool roti_handle_await(roti_handle_word *word, uint64_t generation
 }
 
 /* Ends a life, from whatever state: FREE, next generation. True if somebody waits for it. */
-static inline bool roti_handle_end(roti_handle_word *word, bool shared)
+static inline bool roti_handle_end(roti_handle_word *word)
 {
     /* [HN9] relaxed: only the end of a life changes the generation, and that is here. */
     uint64_t old = roti_load(HN9, relaxed, word);
     uint64_t next = (old & ROTI_HANDLE_GENERATION_MASK) + ROTI_HANDLE_GENERATION;
-    if (!shared) {
-        /* [HN10] release: as [HN2]. */
+    if (roti_handle_state_of(old) == ROTI_HANDLE_CANCELLED) {
+        /* Nobody waits for it, and nobody else changes it any more.
+         * [HN10] release: as [HN2]. */
         roti_store(HN10, release, word, next);
         return false;
     }

@@ -172,7 +172,7 @@ void rota_loop_unref(struct rota_loop *loop)
 
 struct rota_loop *rota_running_loop(void)
 {
-    return roti_loop_current();
+    return roti_loop_of(roti_thread_self());
 }
 
 int rota_loop_index(const struct rota_loop *loop)

@@ -15,11 +15,10 @@
 #include "sched/worker.h"
 
 struct rota_loop {
-    struct roti_worker worker;            /* first: its queues, its thread */
-    struct rota_runtime *runtime;         /* valid until the runtime ends */
-    struct roti_poller poller;            /* descriptors; the eventfd */
-    struct roti_timers timers;            /* the wheel and its lock */
-    struct roti_slots_cache handle_cache; /* owner only */
+    struct roti_worker worker;    /* first: its queues, its thread */
+    struct rota_runtime *runtime; /* valid until the runtime ends */
+    struct roti_poller poller;    /* descriptors; the eventfd */
+    struct roti_timers timers;    /* the wheel and its lock */
     _Atomic(uint32_t) refs;
     uint32_t spare_refs;  /* owner only: taken in advance, of those that `refs` counts */
     bool debug;           /* the pool's; constant, as others ask after the runtime's end */
@@ -60,6 +59,13 @@ static inline struct rota_loop *roti_loop_current(void)
 {
     struct roti_worker *worker = roti_worker_current();
     return worker != NULL ? (struct rota_loop *)worker->loop : NULL;
+}
+
+/* The same for callers that have their thread's object at hand. A loop and its worker are one
+ * address (loop/loop.c). */
+static inline struct rota_loop *roti_loop_of(const struct roti_thread *thread)
+{
+    return (struct rota_loop *)thread->worker;
 }
 
 /* A loop with one reference; its worker is prepared by the pool. 0 or a negative errno. */

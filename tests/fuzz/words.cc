@@ -151,13 +151,13 @@ public:
                 begin(byte, token);
             break;
         case 2:
-            move(ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING, byte >= 128);
+            move(ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING);
             break;
         case 3:
-            move(ROTI_HANDLE_ARMING, ROTI_HANDLE_ARMED, byte >= 128);
+            move(ROTI_HANDLE_ARMING, ROTI_HANDLE_ARMED);
             break;
         case 4:
-            move(ROTI_HANDLE_ARMED, ROTI_HANDLE_QUEUED, byte >= 128);
+            move(ROTI_HANDLE_ARMED, ROTI_HANDLE_QUEUED);
             break;
         case 5:
             cancel(token);
@@ -167,9 +167,9 @@ public:
             break;
         default:
             if (state_ == ROTI_HANDLE_RUNNING || state_ == ROTI_HANDLE_CANCELLED)
-                end(byte >= 128);
+                end();
         }
-        FUZZ_ASSERT(roti_handle_is(&word_, state_));
+        FUZZ_ASSERT(roti_handle_state_of(word_) == state_);
     }
 
 private:
@@ -182,10 +182,9 @@ private:
         FUZZ_ASSERT(token == generation_);
     }
 
-    /* Without `shared` nobody has a token, which makes no difference in one thread. */
-    void move(roti_handle_state from, roti_handle_state to, bool shared)
+    void move(roti_handle_state from, roti_handle_state to)
     {
-        bool moved = roti_handle_move(&word_, shared, from, to);
+        bool moved = roti_handle_move(&word_, from, to);
         FUZZ_ASSERT(moved == (state_ == from));
         if (moved)
             state_ = to;
@@ -214,9 +213,9 @@ private:
         awaited_ = awaited_ || runs;
     }
 
-    void end(bool shared)
+    void end()
     {
-        bool told = roti_handle_end(&word_, shared || awaited_);
+        bool told = roti_handle_end(&word_);
         FUZZ_ASSERT(told == awaited_);
         awaited_ = false;
         state_ = ROTI_HANDLE_FREE;

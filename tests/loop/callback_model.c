@@ -54,10 +54,9 @@ int sched_yield(void)
     return 0;
 }
 
-/* Thread 1, and setup, which arms. */
 struct roti_worker *roti_worker_current(void)
 {
-    return model_self() == 0 ? NULL : &loop->worker;
+    return roti_thread_self()->worker;
 }
 
 bool roti_worker_in_task(void)
@@ -106,31 +105,43 @@ void roti_worker_push_local(struct roti_worker *worker, struct roti_work *work)
     MODEL_ASSERT(worker == &loop->worker && push(work));
 }
 
-struct roti_context_ref roti_context_capture(struct rota_context *context)
+/* Every thread has the same context, which is not the empty one. */
+struct roti_context_ref roti_context_capture_more(struct roti_thread *thread,
+                                                  struct rota_context *context)
 {
-    (void)context;
+    MODEL_ASSERT(context == NULL);
     (void)roti_fetch_add(TT1, relaxed, &contexts, 1);
-    return (struct roti_context_ref){0};
+    return (struct roti_context_ref){.cell = NULL, .root = roti_thread_context(thread)->root};
 }
 
-void roti_context_ref_release(struct roti_context_ref *ref)
+void roti_context_release_more(struct roti_thread *thread, struct roti_context_ref *ref)
 {
-    (void)ref;
+    (void)thread;
+    *ref = (struct roti_context_ref){0};
     (void)roti_fetch_sub(TT2, relaxed, &contexts, 1);
 }
 
-int roti_context_enter(struct roti_context_ref *ref, void *entering,
-                       struct roti_context_slot *ret_saved)
+/* What a thread begins with. The loop's has the loop, too; so has setup's, which arms. */
+static void enter_thread(void)
 {
-    (void)ref, (void)entering, (void)ret_saved;
-    return 0;
+    struct roti_thread *self = roti_thread_self();
+    self->top.root = (struct roti_map *)&contexts;
+    if (model_self() != 0) {
+        self->worker = &loop->worker;
+        loop->worker.thread_object = self;
+    }
 }
 
-void roti_context_exit(struct roti_context_ref *ref, const struct roti_context_slot *saved)
+/* The nodes that a thread keeps are no business of the loop's, which may be gone. */
+static void leave_thread(void)
 {
-    (void)ref, (void)saved;
+    struct roti_thread *self = roti_thread_self();
+    self->worker = NULL;
+    roti_slots_drain(&roti_handle_slots, &self->handles);
 }
 
+MODEL_ABSENT(int, roti_context_cell_enter, struct rota_context *cell, void *entering)
+MODEL_ABSENT(void, roti_context_cell_leave, struct rota_context *cell)
 MODEL_ABSENT(int, roti_fork_no_loop, void)
 MODEL_ABSENT(void, roti_loop_report, const struct rota_error_info *info)
 MODEL_ABSENT(void, roti_runtime_exit, struct rota_runtime *runtime)
@@ -165,6 +176,7 @@ static void turns_and_ends(unsigned thread)
 {
     struct roti_work *work;
     (void)thread;
+    enter_thread();
     for (int i = 0; i < 2; i++) {
         (void)roti_timers_expire(&loop->timers, DEADLINE_NS, TIMERS_MAX);
         while ((work = pop()) != NULL)
@@ -178,6 +190,7 @@ static void turns_and_ends(unsigned thread)
     roti_spin_unlock(&queue_lock);
     while ((work = pop()) != NULL)
         roti_handle_drop(loop, work);
+    leave_thread();
     loop_unref();
 }
 
@@ -200,6 +213,7 @@ static bool has_run(void *arg)
 static void cancels(unsigned thread)
 {
     (void)thread;
+    enter_thread();
     if (model_choose(4) == 0)
         model_wait_until(has_run, NULL);
     verdict = rota_handle_cancel(&handle);
@@ -210,6 +224,7 @@ static void cancels(unsigned thread)
 static void cancels_and_waits(unsigned thread)
 {
     (void)thread;
+    enter_thread();
     if (model_choose(4) == 0)
         model_wait_until(has_run, NULL);
     verdict = rota_handle_cancel_wait(&handle);
@@ -239,6 +254,7 @@ static void changes_its_mind(int r)
 static void posts(unsigned thread)
 {
     (void)thread;
+    enter_thread();
     ROTI_PLAIN_WRITE(&used);
     changes_its_mind(rota_call_soon_threadsafe(loop, &handle, uses, &used, NULL));
 }
@@ -246,6 +262,7 @@ static void posts(unsigned thread)
 static void posts_timer(unsigned thread)
 {
     (void)thread;
+    enter_thread();
     ROTI_PLAIN_WRITE(&used);
     changes_its_mind(rota_call_at(loop, &handle, DEADLINE_NS, uses, &used, NULL));
 }
@@ -277,6 +294,7 @@ static void reset_shared(void)
 static void reset_armed(void)
 {
     reset(1);
+    enter_thread();
     MODEL_ASSERT(rota_call_at(loop, &handle, DEADLINE_NS, uses, &used, NULL) == 0);
 }
 
@@ -299,4 +317,5 @@ MODEL_TEST(callback_timer_posted) = {
     .threads = {posts_timer, turns_and_ends}, .setup = reset_shared, .check = check};
 
 MODEL_SURVIVES("HN2:0", "no token here is of an earlier life; model_handle has one");
+MODEL_SURVIVES("HN10:0", "as HN2");
 MODEL_SURVIVES("SL3:0", "here whoever has an index came after its chunk; see model_slots");

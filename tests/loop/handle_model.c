@@ -43,10 +43,10 @@ static void take_from_queue(void)
         roti_pause();
 }
 
-static void free_life(unsigned thread, bool shared)
+static void free_life(unsigned thread)
 {
     freed[thread]++;
-    if (!roti_handle_end(&word, shared))
+    if (!roti_handle_end(&word))
         return;
     roti_spin_lock(&lock);
     ROTI_PLAIN_READ(&linked);
@@ -60,20 +60,24 @@ static void free_life(unsigned thread, bool shared)
 /* What the loop does with a node that it has popped. */
 static void run_or_skip(void)
 {
-    if (roti_handle_move(&word, true, ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING)) {
+    if (roti_handle_move(&word, ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING)) {
         ROTI_PLAIN_WRITE(&used);
         used = 1;
         ran++;
     }
-    free_life(1, true);
+    free_life(1);
 }
 
-/* Another life of the node, without a token: its plain stores stand in the word after the first. */
+/* Another life of the node, with somebody else's token: it runs or is cancelled, and what it writes
+ * stands in the word after the first. One without a token would leave the word alone. */
 static void second_life(void)
 {
-    (void)roti_handle_begin(&word, ROTI_HANDLE_QUEUED);
-    MODEL_ASSERT(roti_handle_move(&word, false, ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING));
-    (void)roti_handle_end(&word, false);
+    uint64_t generation = roti_handle_begin(&word, ROTI_HANDLE_QUEUED);
+    if (model_choose(2) == 0)
+        MODEL_ASSERT(roti_handle_move(&word, ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING));
+    else
+        MODEL_ASSERT(roti_handle_try_cancel(&word, generation) == ROTI_HANDLE_CANCEL_SKIP);
+    MODEL_ASSERT(!roti_handle_end(&word));
 }
 
 static void queue_loop(unsigned thread)
@@ -98,12 +102,11 @@ static void timer_loop(unsigned thread)
     take_from_queue();
     ROTI_PLAIN_WRITE(&armed_at);
     armed_at = 1;
-    if (!roti_handle_is(&word, ROTI_HANDLE_ARMING) ||
-        !roti_handle_move(&word, true, ROTI_HANDLE_ARMING, ROTI_HANDLE_ARMED)) {
-        free_life(1, true);
+    if (!roti_handle_move(&word, ROTI_HANDLE_ARMING, ROTI_HANDLE_ARMED)) {
+        free_life(1);
         return;
     }
-    if (roti_handle_move(&word, true, ROTI_HANDLE_ARMED, ROTI_HANDLE_QUEUED))
+    if (roti_handle_move(&word, ROTI_HANDLE_ARMED, ROTI_HANDLE_QUEUED))
         run_or_skip();
 }
 
@@ -131,7 +134,7 @@ static bool cancel(uint64_t generation)
     case ROTI_HANDLE_CANCEL_DISARM:
         ROTI_PLAIN_READ(&armed_at);
         MODEL_ASSERT(armed_at == 1);
-        free_life(0, true);
+        free_life(0);
         prevented++;
         break;
     case ROTI_HANDLE_CANCEL_SKIP:
