@@ -20,6 +20,41 @@ struct roti_slots_batch {
     struct roti_slots_batch *next;
 };
 
+static void *map(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+/* Maps a region where a huge page may begin, and asks for one. The kernel may have none to give,
+ * and then gives small pages. False: there is not so much address space. */
+static bool region_map(struct roti_slots *slots)
+{
+    size_t size = ROTI_SLOTS_REGION * ROTI_SLOTS_CHUNK_SIZE;
+    char *memory = map(2 * size);
+    if (memory == NULL)
+        return false;
+    size_t before = (size_t)(-(uintptr_t)memory) % size;
+    if (before > 0)
+        (void)munmap(memory, before);
+    (void)munmap(memory + before + size, size - before);
+    (void)madvise(memory + before, size, MADV_HUGEPAGE);
+    slots->region = memory + before;
+    slots->region_count = ROTI_SLOTS_REGION;
+    return true;
+}
+
+/* Memory of one more chunk, the `index`-th; NULL where there is none. */
+static char *chunk_map(struct roti_slots *slots, size_t index)
+{
+    if (slots->region_count == 0 && (index < ROTI_SLOTS_REGION || !region_map(slots)))
+        return map(ROTI_SLOTS_CHUNK_SIZE);
+    char *chunk = slots->region;
+    slots->region += ROTI_SLOTS_CHUNK_SIZE;
+    slots->region_count--;
+    return chunk;
+}
+
 /* Maps one more chunk. Under the lock; no new slot is left. */
 static bool slots_grow(struct roti_slots *slots)
 {
@@ -27,9 +62,8 @@ static bool slots_grow(struct roti_slots *slots)
     size_t count = roti_load(SL1, relaxed, &slots->chunk_count);
     if (count == ROTI_SLOTS_CHUNK_MAX || !roti_alloc_permitted(ROTI_SLOTS_CHUNK_SIZE))
         return false;
-    char *chunk = mmap(NULL, ROTI_SLOTS_CHUNK_SIZE, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (chunk == MAP_FAILED)
+    char *chunk = chunk_map(slots, count);
+    if (chunk == NULL)
         return false;
     slots->fresh = chunk;
     slots->fresh_count = slots_per_chunk(slots);
@@ -212,6 +246,7 @@ void roti_slots_forget(struct roti_slots *slots)
     slots->batches = NULL;
     slots->loose = NULL;
     slots->fresh_count = 0;
+    slots->region_count = 0;
     slots->free_count = 0;
     /* [SL7] relaxed: this is the process's only thread. */
     roti_store(SL7, relaxed, &slots->chunk_count, 0);

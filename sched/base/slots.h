@@ -18,6 +18,9 @@
  *             at the edge of a batch does not come to the set each time.
  *             New slots are cut off a chunk when they are wanted, so that its pages are touched
  *             one after the other, and outside the lock.
+ * Pages.      A set that has outgrown 2 MiB takes its chunks from regions of that size, for each of
+ *             which it asks for a huge page: slots are visited in an order of their own, and with
+ *             small pages nearly each visit of many misses the cache of addresses, too.
  * Invariants. I1 A slot's address never changes and is never unmapped.
  *             I2 A slot handed out for the first time is zeroed; later it is as its last user left
  *                it, but for the first two words.
@@ -36,6 +39,7 @@
 #define ROTI_SLOTS_CHUNK_SIZE ((size_t)64 << 10)
 #endif
 #define ROTI_SLOTS_CHUNK_MAX 16384 /* 1 GiB: 8.4 million tasks of 128 bytes */
+#define ROTI_SLOTS_REGION 32       /* chunks of a region: a huge page, 2 MiB */
 #ifndef ROTI_SLOTS_BATCH
 #if defined(ROTI_SMALL) && ROTI_SMALL
 #define ROTI_SLOTS_BATCH 2
@@ -55,6 +59,8 @@ struct roti_slots {
     struct roti_link *loose;          /* one chain of any length */
     char *fresh;                      /* the rest of the newest chunk: never handed out */
     size_t fresh_count;               /* slots of it */
+    char *region;                     /* the rest of a region: chunks never mapped in */
+    size_t region_count;              /* chunks of it */
     size_t free_count;                /* of all three */
     _Atomic(size_t) chunk_count;      /* written under lock, read by any thread */
     _Atomic(char *) chunks[ROTI_SLOTS_CHUNK_MAX];
