@@ -55,7 +55,7 @@ static uint64_t next_id(struct roti_thread *thread)
     return thread->context_id_next++;
 }
 
-struct rota_context *roti_context_cell_create(struct roti_thread *thread)
+static inline struct rota_context *cell_create(struct roti_thread *thread)
 {
     struct rota_context *cell = thread->context_spare;
     thread->context_spare = NULL;
@@ -70,8 +70,13 @@ struct rota_context *roti_context_cell_create(struct roti_thread *thread)
     return cell;
 }
 
+struct rota_context *roti_context_cell_create(struct roti_thread *thread)
+{
+    return cell_create(thread);
+}
+
 /* Frees an object, or keeps it: copies often come one after the other. */
-static void cell_free(struct roti_thread *thread, struct rota_context *cell)
+static inline void cell_free(struct roti_thread *thread, struct rota_context *cell)
 {
     if (thread->context_spare == NULL && roti_credit_guard(thread))
         thread->context_spare = cell;
@@ -91,7 +96,7 @@ int rota_context_create(struct rota_context **ret_context)
 int rota_context_copy_current(struct rota_context **ret_context)
 {
     struct roti_thread *thread = roti_thread_self();
-    struct rota_context *cell = roti_context_cell_create(thread);
+    struct rota_context *cell = cell_create(thread);
     if (cell == NULL)
         return -ENOMEM;
     cell->root = roti_context_current_root(roti_thread_context(thread));

@@ -53,7 +53,8 @@ static void driver_poll(void *arg, int64_t deadline_ns)
     struct rota_loop *loop = arg;
     int64_t next_ns = roti_timers_next(&loop->timers);
     roti_poller_wait(&loop->poller, poll_timeout(deadline_ns, next_ns));
-    roti_worker_awake(&loop->worker);
+    if (deadline_ns != 0)
+        roti_worker_awake(&loop->worker);
     (void)roti_poller_take(&loop->poller);
     if (next_ns != INT64_MAX)
         (void)roti_timers_expire(&loop->timers, rota_time_ns(), TIMERS_PER_POLL);

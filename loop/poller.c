@@ -31,7 +31,7 @@ void roti_poller_wait(struct roti_poller *poller, int64_t timeout_ns)
 
 unsigned roti_poller_take(struct roti_poller *poller)
 {
-    return poller->ops->take(poller);
+    return poller->event_count > 0 ? poller->ops->take(poller) : 0;
 }
 
 void roti_poller_wake(struct roti_poller *poller)
