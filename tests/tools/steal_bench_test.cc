@@ -9,7 +9,7 @@
 #include <memory>
 
 extern "C" {
-#include "tools/bench/steal.h"
+#include "tools/bench/steal_bound.h"
 }
 
 namespace {
@@ -154,11 +154,12 @@ TEST(StealTimes, SharesAreOfAll)
 /* ---- The bound ---- */
 
 std::unique_ptr<steal_seen> bound_of(steal_plan plan, steal_costs costs, unsigned servers,
-                                     unsigned cpus)
+                                     unsigned cpus, bool parted = false)
 {
     auto seen = std::make_unique<steal_seen>();
     plan.window_ns = ROTA_SEC;
-    EXPECT_EQ(0, steal_bound(&plan, costs, servers, cpus, seen.get()));
+    steal_server server{.costs = costs, .threads = servers, .cpus = cpus, .parted = parted};
+    EXPECT_EQ(0, steal_bound(&plan, &server, seen.get()));
     return seen;
 }
 
@@ -204,6 +205,38 @@ TEST(StealBound, SkewedStallsHitOnlyAPart)
     /* All threads serve them: nothing is late for want of a CPU. */
     EXPECT_NEAR(1600, static_cast<double>(seen->stalls), 160);
     EXPECT_LT(seen->unanswered, 300U);
+}
+
+/* Where stalls hit everybody alike, one queue answers at least as much as several. */
+TEST(StealBound, OneQueueIsNoWorseThanSeveral)
+{
+    for (double stalls : {0.0, 64.0, 640.0})
+        for (std::int64_t think_ns : {std::int64_t{0}, ROTA_MS, 4 * ROTA_MS}) {
+            steal_plan plan = plan_of(think_ns, stalls);
+            auto one = bound_of(plan, {.server_ns = 7e3, .client_ns = 7e3}, 2, 2);
+            auto several = bound_of(plan, {.server_ns = 7e3, .client_ns = 7e3}, 2, 2, true);
+            EXPECT_LE(0.995 * static_cast<double>(several->answers),
+                      static_cast<double>(one->answers))
+                << stalls << " " << think_ns;
+            EXPECT_LE(steal_times_us(&one->all, 0.999), 1.05 * steal_times_us(&several->all, 0.999))
+                << stalls << " " << think_ns;
+        }
+}
+
+/* A queue for each thread: skewed stalls drown one, and leave the other alone. */
+TEST(StealBound, PartedUsersWaitForTheirOwnThread)
+{
+    steal_plan plan = plan_of(4 * ROTA_MS, 1600);
+    plan.skewed = true;
+    steal_costs costs{.server_ns = 2e3, .client_ns = 1e3};
+    auto parted = bound_of(plan, costs, 2, 3, true);
+    EXPECT_NEAR(1000, static_cast<double>(parted->stalls), 30);
+    EXPECT_NEAR(128 / 0.004, static_cast<double>(parted->in_time), 1500);
+    EXPECT_LE(100'000, steal_times_us(&parted->all, 0.999));
+    /* Where both serve all, their users get on: 2,000 ms of work for 1,728 that come. */
+    auto together = bound_of(plan, costs, 2, 3);
+    EXPECT_LE(1.5 * static_cast<double>(parted->in_time), static_cast<double>(together->in_time));
+    EXPECT_GT(0.3 * steal_times_us(&parted->all, 0.999), steal_times_us(&together->all, 0.999));
 }
 
 } // namespace

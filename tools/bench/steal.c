@@ -6,8 +6,11 @@
  */
 #include "tools/bench/steal.h"
 
+#include "tools/bench/steal_bound.h"
+
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -162,22 +165,46 @@ static void note_seen(const struct bench_run *run, const struct steal_plan *plan
     bench_note(run, "home", (double)seen->home_count);
 }
 
-/* Plays the bound of what was measured. */
-static int note_bound(const struct bench_run *run, const struct steal_plan *plan,
-                      struct steal_costs costs)
+/* Plays a simulation, and notes its figures under names that begin so. */
+static int note_played(const struct bench_run *run, const struct steal_plan *plan,
+                       const struct steal_server *server, const char *name)
 {
     double seconds = (double)plan->window_ns / 1e9;
+    char key[BENCH_KEY_SIZE];
     struct steal_seen *seen = calloc(1, sizeof *seen);
     if (seen == NULL)
         return -ENOMEM;
-    int r = steal_bound(plan, costs, run->loops, machine_cpu_count(), seen);
-    bench_note(run, "bound", (double)seen->answers / seconds);
-    bench_note(run, "bound_p50_us", steal_times_us(&seen->all, 0.5));
-    bench_note(run, "bound_p99_us", steal_times_us(&seen->all, 0.99));
-    bench_note(run, "bound_p999_us", steal_times_us(&seen->all, 0.999));
-    bench_note(run, "bound_in_time", (double)seen->in_time / seconds);
+    int r = steal_bound(plan, server, seen);
+    const struct {
+        const char *suffix;
+        double value;
+    } figures[] = {
+        {"", (double)seen->answers / seconds},
+        {"_p50_us", steal_times_us(&seen->all, 0.5)},
+        {"_p99_us", steal_times_us(&seen->all, 0.99)},
+        {"_p999_us", steal_times_us(&seen->all, 0.999)},
+        {"_in_time", (double)seen->in_time / seconds},
+    };
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        (void)snprintf(key, sizeof key, "%s%s", name, figures[i].suffix);
+        bench_note(run, key, figures[i].value);
+    }
     free(seen);
     return r;
+}
+
+/* The bound of what was measured, and what the reference would be without any trouble. */
+static int note_bounds(const struct bench_run *run, const struct steal_plan *plan,
+                       struct steal_costs costs)
+{
+    struct steal_server server = {
+        .costs = costs,
+        .threads = run->loops,
+        .cpus = machine_cpu_count(),
+    };
+    int r = note_played(run, plan, &server, "bound");
+    server.parted = true;
+    return r < 0 ? r : note_played(run, plan, &server, "parted");
 }
 
 /* The figure of a run: answers a second, or, with a blocked thread, milliseconds. */
@@ -207,7 +234,7 @@ static int measure(const struct bench_run *run, const struct steal_plan *plan, s
     struct steal_costs costs = costs_of(&session, seen);
     bench_note(run, "server_us", costs.server_ns / 1e3);
     bench_note(run, "client_us", costs.client_ns / 1e3);
-    return note_bound(run, plan, costs);
+    return note_bounds(run, plan, costs);
 }
 
 static int run_side(const struct bench_run *run, steal_serve_fn serve, double *ret_value)

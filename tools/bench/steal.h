@@ -15,7 +15,9 @@
  *             one whose socket accepted it, at rota the loop where its descriptor is registered for
  *             life. Skewed stalls hit the connections of number 0 only.
  * Bound.      steal_bound.c plays the same load against one queue for all threads, without cost
- *             for that, with the processor time that messages took in the run just measured.
+ *             for that, with the processor time that messages took in the run just measured. And
+ *             against a queue for each thread: what the reference would be without any trouble
+ *             with the machine, so that bound and parted together tell what stealing can gain.
  */
 #ifndef ROTI_BENCH_STEAL_H
 #define ROTI_BENCH_STEAL_H
@@ -96,18 +98,5 @@ void steal_conducted(struct steal_session *session);
 
 /* What every handler does with a message before it answers. */
 void steal_handle(struct steal_session *session, struct steal_message *message, uint64_t home);
-
-/* ---- The bound ---- */
-
-/* Processor time that a message without a stall takes. */
-struct steal_costs {
-    double server_ns;
-    double client_ns;
-};
-
-/* Plays the plan's load against one queue that `servers` threads take from, on so many CPUs. 0 with
- * what the client would see in *ret_seen, which is zero before; or -ENOMEM. */
-int steal_bound(const struct steal_plan *plan, struct steal_costs costs, unsigned servers,
-                unsigned cpus, struct steal_seen *ret_seen);
 
 #endif
