@@ -188,6 +188,8 @@ static ssize_t operate(struct roti_io *io, const struct roti_operation *operatio
 {
     enum roti_io_direction direction = direction_of(operation->kind);
     uint64_t flag = direction == ROTI_IO_READ ? ROTI_READY_READ : ROTI_READY_WRITE;
+    if (operation->may_suspend)
+        roti_task_count_call();
     ssize_t result = try_ready(io, operation, flag);
     if (result != -EAGAIN || !operation->may_suspend)
         return result;

@@ -6,6 +6,7 @@
 
 #include "loop/io.h"
 #include "sched/base/assert.h"
+#include "sched/task_impl.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
 
@@ -28,6 +29,8 @@ static int wait_resumed(struct rota_stream *stream, uint64_t flags)
         roti_wait_link(&wait, &stream->drainers);
     }
     roti_spin_unlock(&stream->lock);
+    if (!waits && r == 0)
+        roti_task_count_call();
     if (!waits || r < 0)
         return r;
     r = roti_wait_suspend();

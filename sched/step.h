@@ -42,6 +42,7 @@ static inline void step_begin(struct roti_worker *worker, struct rota_task *task
     ROTI_DEBUG_ASSERT(roti_task_worker(task) == worker);
     roti_worker_set_task(worker, task);
     worker->thread_object->context = &task->context;
+    worker->calls_left = ROTI_CALLS_MAX;
     roti_count(worker, switches, 1);
     if (__builtin_expect(frame->ran_on == worker, 1)) {
         ROTI_ASSERT(!ROTI_MIGRATE ||
@@ -91,9 +92,9 @@ static inline __attribute__((always_inline)) void roti_task_step(struct roti_wor
         return;
     }
     frame->suspended_by = why; /* [I1] from here on */
-    if (why == ROTI_SWITCH_YIELD && roti_task_stays(worker->pool, task))
+    if (why != ROTI_SWITCH_PARK && roti_task_stays(worker->pool, task))
         step_push_local(worker, &task->work);
-    else if (why == ROTI_SWITCH_YIELD || roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE)
+    else if (why != ROTI_SWITCH_PARK || roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE)
         roti_task_enqueue_from(worker, task);
 }
 

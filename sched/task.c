@@ -283,6 +283,14 @@ int rota_yield(void)
     return roti_task_switch_out(worker, task, ROTI_SWITCH_YIELD);
 }
 
+void roti_task_count_call(void)
+{
+    struct roti_worker *worker = roti_worker_current();
+    if (!roti_worker_may_suspend(worker) || --worker->calls_left > 0)
+        return;
+    (void)roti_task_switch_out(worker, roti_worker_task(worker), ROTI_SWITCH_GIVE);
+}
+
 void rota_pin(void)
 {
     struct rota_task *task = rota_current_task();

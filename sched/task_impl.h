@@ -123,9 +123,22 @@ enum roti_switch {
     ROTI_SWITCH_NONE,  /* it has not run yet */
     ROTI_SWITCH_PARK,  /* it waits: publish that its registers are saved */
     ROTI_SWITCH_YIELD, /* it is ready: queue it */
+    ROTI_SWITCH_GIVE,  /* the same, and no cancellation is delivered: roti_task_count_call() */
     ROTI_SWITCH_DONE,  /* it has ended: its stack is free */
     ROTI_SWITCH_CALL,  /* run a function on the loop's stack and come back */
 };
+
+/* So many calls that may suspend, and do not, a task makes in one step. */
+#if defined(ROTI_SMALL) && ROTI_SMALL
+#define ROTI_CALLS_MAX 2
+#else
+#define ROTI_CALLS_MAX 128
+#endif
+
+/* To be called by what may suspend, where it does not have to: a task whose descriptors are always
+ * ready would else keep its loop for ever. Lets others run first when it was too many in this step.
+ * No lock may be held; nothing happens outside a task. No cancellation point. */
+void roti_task_count_call(void);
 
 /* Switches from the current task of `worker` to the loop. Returns when the task is resumed, on
  * whatever thread, what step_outcome() has said. */

@@ -398,8 +398,8 @@ static bool search(struct roti_worker *worker)
 
 /* ---- Sleep ---- */
 
-/* The last look before sleep: anything that this loop could run, anywhere? Where others search, what
- * is not its own is theirs to find. */
+/* The last look before sleep: anything that this loop could run, anywhere? Where others search,
+ * what is not its own is theirs to find. */
 static bool any_work(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;

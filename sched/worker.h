@@ -83,6 +83,7 @@ struct roti_worker {
     struct roti_call *call;            /* what ROTI_SWITCH_CALL runs */
     uint64_t next_task_id;             /* from a block of numbers taken at once */
     uint64_t last_task_id;
+    unsigned calls_left;     /* of this step: sched/task.c, roti_task_count_call() */
     unsigned countdown;      /* steps until the next look at the clock */
     unsigned clock_interval; /* between the last look and that one */
     unsigned steps;          /* from the last poll to the last look */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_test.cc - operations by tasks: waiting, closing, cancelling (H43, H54, H55, H56, H67).
+ * io_test.cc - operations by tasks: waiting, closing, cancelling (H15, H43, H54, H55, H56, H67).
  */
 #include "tests/loop/io_tasks.h"
 
@@ -324,6 +324,65 @@ TEST_P(IoTask, LentMemoryComesBackAtTheEndAndOnErrors)
         EXPECT_EQ(ROTA_ECLOSED, roti_io_recv_lent(pair.left, &lent));
         EXPECT_EQ(nullptr, lent.data);
     });
+}
+
+/* ---- Giving way (H15) ---- */
+
+/* On one loop, where nobody else can take the others: how often they run during `busy`. */
+int turns_of_others(const std::function<void()> &busy)
+{
+    int turns = 0;
+    bool done = false;
+    Task other([&] {
+        for (; !done; turns++)
+            EXPECT_EQ(0, rota_yield());
+        return 0;
+    });
+    Task task([&] {
+        busy();
+        done = true;
+        return 0;
+    });
+    task.join();
+    other.join();
+    return turns;
+}
+
+TEST(IoGiving, AReaderThatNeverHasToWaitGivesWay)
+{
+    static constexpr int BYTES = 20 * ROTI_CALLS_MAX;
+    EXPECT_EQ(0, io_tasks::run(1, [] {
+                  Pair pair;
+                  EXPECT_EQ(BYTES, pair.right.send(std::string(BYTES, 'x')));
+                  EXPECT_EQ("x", pair.left.recv(1)); /* by now they are here */
+                  EXPECT_GE(turns_of_others([&] {
+                                for (int i = 1; i < BYTES; i++)
+                                    EXPECT_EQ("x", pair.left.recv(1));
+                            }),
+                            BYTES / ROTI_CALLS_MAX - 1);
+                  return 0;
+              }));
+}
+
+TEST(IoGiving, ACancelledOneReadsOn)
+{
+    static constexpr int BYTES = 3 * ROTI_CALLS_MAX;
+    EXPECT_EQ(0, io_tasks::run(1, [] {
+                  Pair pair;
+                  EXPECT_EQ(BYTES, pair.right.send(std::string(BYTES, 'x')));
+                  int got = 0;
+                  Task reader([&] {
+                      while (got < BYTES && pair.left.recv(1) == "x")
+                          got++;
+                      return rota_yield();
+                  });
+                  yield_until([&] { return got > 0; });
+                  EXPECT_LT(got, BYTES) << "it has given way";
+                  reader.cancel();
+                  EXPECT_EQ(-ECANCELED, reader.join());
+                  EXPECT_EQ(BYTES, got) << "the bytes were there: nothing to wait for";
+                  return 0;
+              }));
 }
 
 } // namespace

@@ -3,6 +3,7 @@
  * stream_test.cc - connecting, writing and closing streams (B-N02, B-N03, B-N04, B-N08, B-N11,
  * B-N18, B-S10; H66, H67).
  */
+#include "sched/task_impl.h"
 #include "tests/net/streams.h"
 
 #include <netinet/tcp.h>
@@ -409,6 +410,32 @@ TEST(StreamMemory, EveryAllocationMayFail)
         });
     });
     EXPECT_GT(count, 4);
+}
+
+/* H15: its peer takes all there is, so that it is never held up. */
+TEST(StreamGiving, AWriterThatIsNeverHeldUpGivesWay)
+{
+    static constexpr int WRITES = 10 * ROTI_CALLS_MAX;
+    EXPECT_EQ(0, loops::run(1, [] {
+                  Pair pair;
+                  int turns = 0;
+                  bool done = false;
+                  Tasks tasks;
+                  tasks.spawn([&] {
+                      for (; !done; turns++)
+                          EXPECT_EQ(0, rota_yield());
+                      return 0;
+                  });
+                  tasks.spawn([&] {
+                      for (int i = 0; i < WRITES; i++)
+                          EXPECT_EQ(1, rota_stream_write(pair.left, "x", 1));
+                      done = true;
+                      return 0;
+                  });
+                  tasks.join();
+                  EXPECT_GE(turns, WRITES / ROTI_CALLS_MAX - 1);
+                  return 0;
+              }));
 }
 
 } // namespace

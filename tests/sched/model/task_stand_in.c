@@ -95,6 +95,8 @@ uint64_t roti_worker_task_id(const struct roti_worker *worker)
     return worker != NULL ? roti_worker_task(worker)->id : 0;
 }
 
+void roti_task_count_call(void) {}
+
 void roti_task_enqueue_away(struct rota_task *task)
 {
     roti_task_enqueue(task);
