@@ -56,16 +56,18 @@ static void fire(struct roti_timer *timer, struct roti_list *woken)
     (void)woken;
     struct roti_handle_node *node = roti_container_of(timer, struct roti_handle_node, timer);
     struct rota_loop *loop = roti_container_of(timer->timers, struct rota_loop, timers);
-    if (node_move(node, ROTI_HANDLE_ARMED, ROTI_HANDLE_QUEUED))
+    if (node_move(node, ROTI_HANDLE_ARMED, ROTI_HANDLE_QUEUED)) {
+        roti_worker_queues(&loop->worker, true, &node->work);
         roti_worker_push_local(&loop->worker, &node->work);
-    else
-        roti_wheel_add(&timer->timers->wheel, &timer->node, INT64_MAX); /* for its canceller */
+        return;
+    }
+    roti_wheel_add(&timer->timers->wheel, &timer->node, INT64_MAX); /* for its canceller */
 }
 
 /* A timer of another thread has arrived. */
 static void arm_posted(struct rota_loop *loop, struct roti_handle_node *node)
 {
-    node->work.extra &= ~ROTI_HANDLE_ARRIVES;
+    node->work.extra &= ROTI_WORK_EXTRA_MAX & ~ROTI_HANDLE_ARRIVES;
     roti_timer_arm(&loop->timers, &node->timer, node->when_ns, fire);
     if (node_move(node, ROTI_HANDLE_ARMING, ROTI_HANDLE_ARMED))
         return;
@@ -193,12 +195,14 @@ struct request {
 static inline bool submit(struct rota_loop *loop, struct roti_handle_node *node, bool own,
                           bool timed)
 {
+    if (own && timed) {
+        roti_timer_arm(&loop->timers, &node->timer, node->when_ns, fire);
+        return true;
+    }
+    roti_worker_queues(&loop->worker, own, &node->work);
     if (!own)
         return roti_worker_post(&loop->worker, &node->work);
-    if (timed)
-        roti_timer_arm(&loop->timers, &node->timer, node->when_ns, fire);
-    else
-        roti_worker_push_local(&loop->worker, &node->work);
+    roti_worker_push_local(&loop->worker, &node->work);
     return true;
 }
 

@@ -47,8 +47,9 @@ static inline struct roti_handle_node *roti_handle_new(struct roti_thread *threa
         (struct roti_handle_node *)roti_slots_get(&roti_handle_slots, roti_handle_cache(thread));
     if (node == NULL)
         return NULL;
+    node->work.queued = 0; /* with the two after it one store */
     node->work.kind = ROTI_WORK_CALLBACK;
-    node->work.extra = extra;
+    node->work.extra = extra & ROTI_WORK_EXTRA_MAX;
     node->fn = fn;
     node->arg = arg;
     node->context = roti_context_capture_on(thread, context);

@@ -85,6 +85,7 @@ static void driver_drop(void *arg, struct roti_work *work)
 
 const struct roti_driver roti_loop_driver = {
     .now = driver_now,
+    .real_time = !ROTI_SIM,
     .poll = driver_poll,
     .timers_due = driver_timers_due,
     .wake = driver_wake,

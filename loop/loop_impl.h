@@ -95,6 +95,12 @@ void roti_runtime_leave(struct rota_runtime *runtime, struct roti_leftover *left
 /* rota_run(), on a machine whose files are in the folder `root`; "" for this one. */
 int roti_run_rooted(rota_task_fn fn, void *arg, const struct rota_run_opts *opts, const char *root);
 
+/* Sums up the figures of the name with that number, below roti_name_count(). False: it has had no
+ * step. Any thread while the runtime runs. */
+struct rota_name_figures;
+bool roti_name_figures_read(struct rota_runtime *runtime, unsigned number,
+                            struct rota_name_figures *ret_figures);
+
 /* The driver of every real loop. */
 extern const struct roti_driver roti_loop_driver;
 

@@ -124,6 +124,7 @@ static int run_init(struct run *run, const struct rota_run_opts *opts, const cha
     struct roti_pool_opts pool_opts = {
         .worker_count = runtime->loop_count,
         .stack_size = opts->stack_size,
+        .figures = opts->figures,
         .debug = opts->debug,
         .slow_ns = runtime->slow_callback_ns,
         .wipe_stacks = opts->wipe_stacks,

@@ -9,6 +9,9 @@
 
 #include "sched/base/list.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct rota_task;
 struct roti_worker;
 
@@ -18,15 +21,22 @@ enum roti_work_kind {
     ROTI_WORK_CALLBACK, /* the layer above knows what: roti_driver.run() */
 };
 
+#define ROTI_WORK_EXTRA_MAX 0xffff
+
+/* Its bits are read and written by whoever has the item in hand. */
 struct roti_work {
     struct roti_link link; /* owned by whatever queue holds the item */
-    uint32_t kind;         /* enum roti_work_kind */
-    uint32_t extra;        /* the embedding struct's */
+    uint64_t queued : 44;  /* when it was queued, in ticks; 0: unknown (sched/figures.h) */
+    uint64_t kind : 4;     /* enum roti_work_kind */
+    uint64_t extra : 16;   /* the embedding struct's */
 };
 
 struct roti_driver {
     /* Monotonic nanoseconds. Any thread. */
     int64_t (*now)(void *loop);
+
+    /* They are the machine's, so that another clock of it will do where only differences count. */
+    bool real_time;
 
     /*
      * Takes what is ready: wakes tasks, pushes callbacks, fires due timers. With deadline_ns 0 it

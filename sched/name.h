@@ -5,8 +5,8 @@
  * Problem.    Most named tasks share a few names ("connection", "flusher"), and a copy on the heap
  *             for each task is the dearest part of its spawn. Figures by name need a small number
  *             for each name, and memory that does not grow with what programs make up.
- * Design.     A table of ROTI_NAME_COUNT texts, padded with zeros to ROTA_TASK_NAME_SIZE bytes each.
- *             It is found through an index of twice as many places, open addressing, which is read
+ * Design.     A table of ROTI_NAME_COUNT texts of ROTA_TASK_NAME_SIZE bytes, padded with zeros. It
+ *             is found through an index of twice as many places, open addressing, which is read
  *             without a lock. A text that is new is added under a lock; nothing is ever taken out,
  *             so that a pointer to a text and its number stay good for the life of the process.
  *             When the table is full, a name is a copy on the heap as before, and its number is

@@ -134,6 +134,7 @@ static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsi
         (struct roti_stack_policy){.wipe = wipe_stacks, .detain = pool->quarantine};
     roti_ring_init(&worker->ring);
     roti_inbox_init(&worker->inbox);
+    roti_figures_join(pool, worker);
 }
 
 int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
@@ -166,6 +167,7 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     /* [PL18] relaxed: before the pool's threads exist. */
     roti_store(PL18, relaxed, &pool->phase, (int)ROTI_RUNNING_PHASE);
     roti_idle_init(&pool->idle, pool->worker_count);
+    roti_figures_init(pool, opts->figures);
     for (unsigned i = 0; i < pool->worker_count; i++)
         worker_init(pool->workers[i], pool, i, opts->wipe_stacks);
     return 0;

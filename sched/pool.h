@@ -36,6 +36,7 @@ enum roti_phase {
 struct roti_pool_opts {
     unsigned worker_count;     /* 1 to ROTI_LOOP_MAX */
     size_t stack_size;         /* of tasks; 0: the default */
+    bool figures;              /* steps are timed from the start */
     bool debug;                /* checks that cost more */
     int64_t slow_ns;           /* debug: steps that take so long are reported; 0: none */
     bool wipe_stacks;          /* of tasks that have ended */
@@ -74,6 +75,9 @@ struct roti_pool {
     uint64_t drained_spawns;    /* worker 0 only: tasks spawned before the last round of cancels */
     size_t straggler_count;     /* tasks that outlived the deadline; their memory stays */
     struct roti_list fork_node; /* for sched/fork.c */
+    struct roti_spin figures_lock;
+    uint64_t figures_number; /* under it: how often figures were switched */
+    uint64_t timing;         /* under it: every worker's word */
 };
 
 #ifdef __cplusplus

@@ -75,18 +75,23 @@ static inline enum roti_switch step_switch(struct roti_worker *worker, struct ro
     }
 }
 
-/*
- * Runs one step of an ACTIVE task that was taken from a queue. On the loop's own stack. The context
- * of the thread stays that of the task: the caller sets it back before anything else may use it.
- */
-static inline __attribute__((always_inline)) void roti_task_step(struct roti_worker *worker,
-                                                                 struct rota_task *task)
+/* Runs the task until it switches away for good; why it did. */
+static inline __attribute__((always_inline)) enum roti_switch step_run(
+    struct roti_worker *worker, struct rota_task *task, struct roti_task_frame *frame)
 {
-    struct roti_task_frame *frame = task->frame;
     step_begin(worker, task, frame);
     enum roti_switch why =
         step_switch(worker, &frame->fiber, step_outcome(task, frame->suspended_by));
     roti_worker_set_task(worker, NULL);
+    return why;
+}
+
+/* Does what it has asked for. */
+static inline __attribute__((always_inline)) void step_end(struct roti_worker *worker,
+                                                           struct rota_task *task,
+                                                           struct roti_task_frame *frame,
+                                                           enum roti_switch why)
+{
     if (why == ROTI_SWITCH_DONE) {
         roti_task_retire(worker, task);
         return;
@@ -96,6 +101,17 @@ static inline __attribute__((always_inline)) void roti_task_step(struct roti_wor
         step_push_local(worker, &task->work);
     else if (why != ROTI_SWITCH_PARK || roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE)
         roti_task_enqueue_from(worker, task);
+}
+
+/*
+ * Runs one step of an ACTIVE task that was taken from a queue. On the loop's own stack. The context
+ * of the thread stays that of the task: the caller sets it back before anything else may use it.
+ */
+static inline __attribute__((always_inline)) void roti_task_step(struct roti_worker *worker,
+                                                                 struct rota_task *task)
+{
+    struct roti_task_frame *frame = task->frame;
+    step_end(worker, task, frame, step_run(worker, task, frame));
 }
 
 #endif

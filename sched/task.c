@@ -115,6 +115,7 @@ static void task_fill(struct rota_task *task, struct roti_pool *pool, struct rot
     task->pool = pool;
     task->status = 0;
     task->work.kind = ROTI_WORK_TASK;
+    task->work.queued = 0;
     /* [T3], [T11] relaxed: published with the task, [RG4]. */
     roti_store(T3, relaxed, &task->awaited, NULL);
     roti_store(T11, relaxed, &task->name, NULL);
@@ -294,8 +295,10 @@ void roti_task_count_call(void)
 void rota_pin(void)
 {
     struct rota_task *task = rota_current_task();
-    if (task != NULL)
-        task->work.extra++;
+    if (task == NULL)
+        return;
+    ROTI_ASSERT(task->work.extra < ROTI_WORK_EXTRA_MAX && "too many pins of one task");
+    task->work.extra++;
 }
 
 void rota_unpin(void)

@@ -166,12 +166,14 @@ static void enqueue(struct rota_task *task, bool away)
     struct roti_worker *self = roti_worker_current();
     struct roti_pool *pool = task->pool;
     if (self != NULL && self->pool == pool) {
+        roti_worker_queues(self, true, &task->work);
         enqueue_here(self, task, away);
         return;
     }
     /* A closed inbox refuses it: the task outlived the shutdown deadline, and stays where it is. */
     roti_pool_foreign_enter(pool);
     struct roti_worker *last = roti_task_worker(task);
+    roti_worker_queues(last, false, &task->work);
     if (roti_task_stays(pool, task))
         (void)roti_worker_post(last, &task->work);
     else if (!ROTI_MIGRATE || !post_onwards(task))
@@ -181,6 +183,7 @@ static void enqueue(struct rota_task *task, bool away)
 
 void roti_task_enqueue_from(struct roti_worker *self, struct rota_task *task)
 {
+    roti_worker_queues(self, true, &task->work);
     enqueue_here(self, task, false);
 }
 
@@ -201,6 +204,7 @@ static void poll(struct roti_worker *worker, int64_t deadline_ns)
     worker->polling = true;
     worker->driver->poll(worker->loop, deadline_ns);
     worker->polling = false;
+    worker->instant = 0;
 }
 
 /* Tells another loop of what polls have pushed to the ring, unless it is one task and comes next.
@@ -262,34 +266,50 @@ static inline void step_done(struct roti_worker *worker)
         look_at_clock(worker);
 }
 
-/* Debug: a step that kept its loop for too long is named. */
-static __attribute__((noinline)) void run_timed(struct roti_worker *worker, struct rota_task *task)
+/* A step that is timed: for figures, and in debug mode to name a task that kept its loop for too
+ * long. */
+static __attribute__((noinline)) void run_timed(struct roti_worker *worker, struct rota_task *task,
+                                                uint64_t timing)
 {
-    int64_t slow_ns = worker->pool->slow_ns;
-    int64_t begun_ns = worker->driver->now(worker->loop);
-    rota_task_ref(task);
-    roti_task_step(worker, task);
+    struct roti_task_frame *frame = task->frame;
+    bool first = frame->ran_on == NULL;
+    struct roti_step step = roti_figures_begin(worker, timing, &task->work);
+    enum roti_switch why = step_run(worker, task, frame);
     leave_task(worker);
-    if (worker->driver->now(worker->loop) - begun_ns >= slow_ns)
+    step.first = first;
+    step.last = why == ROTI_SWITCH_DONE;
+    uint64_t ns = roti_figures_end(worker, &step, roti_task_name_number(task));
+    if ((timing & ROTI_TIMING_SLOW) != 0 && ns >= (uint64_t)worker->pool->slow_ns)
         roti_task_report("a task kept its loop for too long", task, 0);
-    rota_task_unref(task);
+    if (why == ROTI_SWITCH_YIELD)
+        roti_worker_queues(worker, true, &task->work);
+    step_end(worker, task, frame, why);
 }
 
 static inline __attribute__((always_inline)) void run_task(struct roti_worker *worker,
                                                            struct rota_task *task)
 {
-    if (__builtin_expect(worker->pool->slow_ns > 0, 0))
-        run_timed(worker, task);
+    uint64_t timing = roti_worker_timing(worker);
+    if (__builtin_expect(timing != 0, 0))
+        run_timed(worker, task, timing);
     else
         roti_task_step(worker, task);
     step_done(worker);
 }
 
+/* The item is gone once it has run. */
 static void run_callback(struct roti_worker *worker, struct roti_work *work)
 {
+    uint64_t timing = roti_worker_timing(worker);
     leave_task(worker);
     roti_count(worker, callbacks, 1);
-    worker->driver->run(worker->loop, work);
+    if (__builtin_expect((timing & ROTI_TIMING_FIGURES) == 0, 1)) {
+        worker->driver->run(worker->loop, work);
+    } else {
+        struct roti_step step = roti_figures_begin(worker, timing, work);
+        worker->driver->run(worker->loop, work);
+        (void)roti_figures_end(worker, &step, ROTI_NAME_CALLBACK);
+    }
     step_done(worker);
 }
 
@@ -384,6 +404,7 @@ static void search_done(struct roti_worker *worker, bool found)
 static bool search(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
+    worker->instant = 0;
     if (pool->worker_count == 1)
         return false;
     if (!worker->searching && !roti_idle_search_begin(&pool->idle))
@@ -425,6 +446,9 @@ static void leave_sleepers(struct roti_worker *worker)
 
 void roti_worker_awake(struct roti_worker *worker)
 {
+    uint64_t timing = roti_worker_timing(worker);
+    if (__builtin_expect((timing & ROTI_TIMING_FIGURES) != 0, 0))
+        roti_figures_instant(worker, timing); /* what the poll takes is ready from now on */
     if (!worker->parked)
         return;
     worker->parked = false;

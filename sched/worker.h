@@ -14,6 +14,7 @@
 #include "sched/base/slots.h"
 #include "sched/driver.h"
 #include "sched/fiber.h"
+#include "sched/figures.h"
 #include "sched/inbox.h"
 #include "sched/overflow.h"
 #include "sched/ready_ring.h"
@@ -43,7 +44,7 @@ struct rota_task;
     X(posts_received, "items taken from the inbox")                                                \
     X(migrations, "tasks resumed here that last ran elsewhere")                                    \
     X(parks, "times the loop went to sleep")                                                       \
-    X(idle_ns, "nanoseconds asleep")
+    X(idle_ns, "time asleep")
 
 struct roti_counters {
 #define ROTI_COUNTER_FIELD(field, text) _Atomic(uint64_t) field;
@@ -67,8 +68,9 @@ struct roti_worker {
     /* ---- read by others, written rarely ---- */
     alignas(ROTI_CACHE_LINE) struct roti_pool *pool;
     const struct roti_driver *driver;
-    void *loop;     /* the driver's argument */
-    unsigned index; /* in the pool */
+    void *loop;               /* the driver's argument */
+    unsigned index;           /* in the pool */
+    _Atomic(uint64_t) timing; /* 0: steps are not timed; sched/figures.h */
 
     /* ---- owner only ---- */
     alignas(ROTI_CACHE_LINE) struct roti_fiber fiber; /* the loop's own stack */
@@ -88,6 +90,7 @@ struct roti_worker {
     unsigned clock_interval; /* between the last look and that one */
     unsigned steps;          /* from the last poll to the last look */
     int64_t polled_ns;       /* time of the last poll, or a little before */
+    uint64_t instant;        /* the scheduling point of now, in ticks; 0: ask the clock */
     bool parked;             /* announced as a sleeper, its inbox PARKED */
     bool polling;            /* inside the driver's poll */
     bool unannounced;        /* a poll has pushed tasks to the ring, and woken nobody for them */
@@ -100,6 +103,7 @@ struct roti_worker {
     struct roti_inbox inbox;
     struct roti_counters counters;
     _Atomic(uint64_t) admitted; /* tasks accounted for here; owner writes, worker 0 reads */
+    struct roti_figures figures;
 };
 
 #ifdef __cplusplus
@@ -126,6 +130,21 @@ void roti_worker_awake(struct roti_worker *worker);
 
 /* Runs turns until the pool stops this worker. On the worker's thread. */
 void roti_worker_main(struct roti_worker *worker);
+
+/* How steps are timed: 0, not at all, or as sched/figures.h says. */
+static inline uint64_t roti_worker_timing(const struct roti_worker *worker)
+{
+    /* [WK3] relaxed: a value by itself. */
+    return roti_load(WK3, relaxed, &worker->timing);
+}
+
+/* Before an item is queued for `worker`; `own`: on its own thread. Times it, if that is on. */
+static inline void roti_worker_queues(struct roti_worker *worker, bool own, struct roti_work *work)
+{
+    uint64_t timing = roti_worker_timing(worker);
+    if (__builtin_expect((timing & ROTI_TIMING_FIGURES) != 0, 0))
+        roti_figures_stamp(worker, timing, own, work);
+}
 
 /* The task that runs on this loop, or NULL. Others than the owner get what was, and may only report
  * it. */

@@ -56,7 +56,7 @@ UNDERSCORES_ALLOWED = re.compile(
     r"__(attribute|asm|typeof|extension|func|FILE|LINE|COUNTER|VA_ARGS|VA_OPT|cplusplus|linux|"
     r"x86_64|aarch64|clang|clang_major|GNUC|GLIBC|STDC_\w+|LP64|CET|OPTIMIZE|ELF|POPCNT)(__)?$|"
     r"__(builtin|has|SANITIZE|asan|tsan|ubsan|lsan|sanitizer|libc|ARM_FEATURE|SIZEOF|BYTE|ORDER|"
-    r"NR|KERNEL|GCC)_\w+$|__errno_location$|__(le|be|u|s)(8|16|32|64)$")
+    r"NR|KERNEL|GCC)_\w+$|__errno_location$|__get_cpuid$|__(le|be|u|s)(8|16|32|64)$")
 
 BANNED_WORDS = ["TODO", "FIXME", "XXX", "HACK", "WIP", "TBD", "not implemented", "unimplemented"]
 

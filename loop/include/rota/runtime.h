@@ -24,6 +24,7 @@ struct rota_run_opts {
     int64_t slow_callback_ns;  /* debug: report steps that take so long; default 100 ms */
     bool no_signals;           /* leave SIGINT and SIGTERM alone */
     bool pin_cpus;             /* bind each loop's thread to a CPU of its own */
+    bool figures;              /* take times of steps from the start: <rota/figures.h> */
     bool wipe_stacks;          /* make a task's stack zero when it ends: for secrets */
     unsigned stack_quarantine; /* keep the stacks of so many ended tasks inaccessible, so that the
                                   use of a pointer to one is a fault whose report names the task;

@@ -10,7 +10,9 @@
 #include <rota/context.h>
 #include <rota/errno.h>
 #include <rota/error.h>
+#include <rota/figures.h>
 #include <rota/future.h>
+#include <rota/histogram.h>
 #include <rota/loop.h>
 #include <rota/runtime.h>
 #include <rota/server.h>
