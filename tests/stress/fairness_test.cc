@@ -344,6 +344,7 @@ void hog(const Echoes &echoes, std::int64_t time_ns)
 /* A24: a task that computes for 100 ms at a time, and input and output of the other loops. */
 TEST(FairnessOfLoops, AHogHoldsUpItsOwnLoopOnly)
 {
+    ROTA_NOT_WHEN_TASKS_MOVE("they have to move to the loop that is held");
     constexpr std::size_t PAIRS = 2; /* of each loop */
     support::allow_seconds(280);
     std::int64_t hogs = std::min<std::int64_t>(support::scale(2), 100);
