@@ -44,7 +44,7 @@ struct roti_worker;
 
 /* X(field, text): sums by name. Written by the owner only, read by any thread. */
 #define ROTI_NAME_FIGURES(X)                                                                       \
-    X(started, "tasks that have begun their first step")                                           \
+    X(started, "tasks whose first step has ended")                                                 \
     X(finished, "tasks that have ended")                                                           \
     X(steps, "steps")                                                                              \
     X(run_ns, "time in steps")                                                                     \

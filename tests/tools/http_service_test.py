@@ -8,6 +8,7 @@ import array
 import fcntl
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,6 +116,37 @@ def get(path, *headers, method="GET", close=True):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+def metrics_of(service):
+    head, body = service.ask(get("/metrics")).split(b"\r\n\r\n", 1)
+    assert b"text/plain; version=0.0.4" in head, head
+    return body.decode()
+
+
+class Metrics(unittest.TestCase):
+    def test_metrics(self):
+        with Running("--loops", "2") as service:
+            for _ in range(5):
+                service.ask(get("/"))
+            values = dict(line.rsplit(" ", 1) for line in metrics_of(service).splitlines()
+                          if not line.startswith("#"))
+            self.assertEqual("2", values["rota_loops"])
+            # The one that asks is in its first step, or a later one.
+            self.assertIn(values['rota_task_started_total{name="connection"}'], "56")
+            self.assertLessEqual(5, int(values['rota_task_finished_total{name="connection"}']))
+            self.assertLess(0, float(values['rota_task_run_seconds_total{name="connection"}']))
+            for loop in "01":
+                self.assertIn(f'rota_step_seconds_bucket{{loop="{loop}",le="+Inf"}}', values)
+
+    def test_promtool(self):
+        promtool = shutil.which("promtool")
+        if promtool is None:
+            self.skipTest("there is no promtool, which Debian's package prometheus has")
+        with Running("--loops", "2") as service:
+            check = subprocess.run([promtool, "check", "metrics"], input=metrics_of(service),
+                                   capture_output=True, text=True, check=False)
+            self.assertEqual((0, "", ""), (check.returncode, check.stdout, check.stderr))
+
+
 class Answers(unittest.TestCase):
     def test_routes(self):
         with Running() as service:
@@ -126,8 +158,9 @@ class Answers(unittest.TestCase):
             self.assertEqual(b"202", service.status_of(get("/burn?ms=1&loop=0")))
             for path in ("/burn?ms=99999", "/burn?ms=1&loop=500", "/burn?ms=-1"):
                 self.assertEqual(b"400", service.status_of(get(path)), path)
-            head = service.ask(get("/", method="HEAD"))
-            self.assertTrue(head.endswith(b"\r\n\r\n"), head)
+            for path in ("/metrics", "/stats", "/"):
+                head = service.ask(get(path, method="HEAD"))
+                self.assertTrue(head.endswith(b"\r\n\r\n"), head)
             self.assertIn(b"Content-Length: 16", head)
         self.assertEqual(0, service.status)
 

@@ -74,6 +74,7 @@ extern const struct bench bench_post_benches[];
 extern const struct bench bench_timer_benches[];
 extern const struct bench bench_loop_benches[];
 extern const struct bench bench_context_benches[];
+extern const struct bench bench_figures_benches[];
 extern const struct bench bench_steal_benches[];
 
 /* ---- For benches ---- */

@@ -130,7 +130,8 @@ int main(int argc, char **argv)
         return 1;
     }
     http_parser_set_max_header_size(HEADER_SIZE_MAX);
-    int r = rota_run(serve, &options, &(struct rota_run_opts){.loops = options.loops});
+    struct rota_run_opts run = {.loops = options.loops, .figures = true}; /* for /metrics */
+    int r = rota_run(serve, &options, &run);
     if (service.root_fd >= 0)
         close(service.root_fd);
     if (r < 0)

@@ -7,6 +7,7 @@
  *   GET /burn?ms=N         after N ms of CPU in the request's own task
  *   GET /burn?ms=N&loop=K  at once; loop K is busy for N ms and runs nothing else meanwhile
  *   GET /stats             what each loop has done, as JSON
+ *   GET /metrics           all figures, for Prometheus
  */
 #include "service.h"
 
@@ -137,6 +138,20 @@ static int route_burn(struct connection *connection, const char *query)
 
 /* ---- Figures ---- */
 
+/* Answers with a text that may be longer than a batch. */
+static int answer_long(struct connection *connection, const char *type, const char *text,
+                       size_t size)
+{
+    int r = flush_answers(connection);
+    if (r == 0)
+        r = answer_head(connection, HTTP_STATUS_OK, type, size);
+    if (r == 0)
+        r = flush_answers(connection);
+    if (r == 0 && connection->parser.method != HTTP_HEAD)
+        r = send_all(connection, text, size);
+    return r;
+}
+
 static int route_stats(struct connection *connection)
 {
     struct rota_runtime *runtime = rota_running_runtime();
@@ -161,14 +176,41 @@ static int route_stats(struct connection *connection)
             (unsigned long long)counters.turns, (unsigned long long)counters.idle_ns);
     }
     size += (size_t)snprintf(text + size, capacity - size, "]}\n");
-    int r = flush_answers(connection); /* it may be longer than a batch */
-    if (r == 0)
-        r = answer_head(connection, HTTP_STATUS_OK, "application/json", size);
-    if (r == 0)
-        r = flush_answers(connection);
-    if (r == 0 && connection->parser.method != HTTP_HEAD)
-        r = send_all(connection, text, size);
+    int r = answer_long(connection, "application/json", text, size);
     free(text);
+    return r;
+}
+
+/* A text that grows. */
+struct text {
+    char *data;
+    size_t size;
+    size_t capacity;
+};
+
+static int append(void *arg, const char *data, size_t size)
+{
+    struct text *text = arg;
+    if (text->size + size > text->capacity) {
+        size_t capacity = 2 * (text->capacity + size);
+        char *larger = realloc(text->data, capacity);
+        if (larger == NULL)
+            return -ENOMEM;
+        text->data = larger;
+        text->capacity = capacity;
+    }
+    memcpy(text->data + text->size, data, size);
+    text->size += size;
+    return 0;
+}
+
+static int route_metrics(struct connection *connection)
+{
+    struct text text = {0};
+    int r = rota_metrics_write(rota_running_runtime(), append, &text);
+    if (r == 0)
+        r = answer_long(connection, "text/plain; version=0.0.4", text.data, text.size);
+    free(text.data);
     return r;
 }
 
@@ -182,6 +224,8 @@ int route(struct connection *connection)
         return answer_text(connection, HTTP_STATUS_OK, "hello from rota\n");
     if (strcmp(url, "/stats") == 0)
         return route_stats(connection);
+    if (strcmp(url, "/metrics") == 0)
+        return route_metrics(connection);
     if (strncmp(url, "/burn?", 6) == 0 || strcmp(url, "/burn") == 0)
         return route_burn(connection, url[5] == '?' ? url + 6 : "");
     if (strncmp(url, "/static/", 8) == 0)

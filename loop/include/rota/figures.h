@@ -83,7 +83,7 @@ ROTA_API int rota_runtime_histogram(struct rota_runtime *runtime, enum rota_figu
  */
 struct rota_name_figures {
     char name[ROTA_TASK_NAME_SIZE];
-    uint64_t started;  /* tasks that have begun their first step */
+    uint64_t started;  /* tasks whose first step has ended */
     uint64_t finished; /* tasks that have ended */
     uint64_t steps;
     uint64_t run_ns;  /* of all steps */
