@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#define BENCH_NOTES_MAX 32
+#define BENCH_NOTES_MAX 40
 #define BENCH_KEY_SIZE 32
 
 /* Figures beside the main one: what a run noted. */

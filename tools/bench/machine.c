@@ -6,9 +6,12 @@
 
 #include "tools/bench/bench.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +109,41 @@ double machine_others_busy(struct machine_use start)
     double total = end.total - start.total;
     double others = end.busy - start.busy - (end.own - start.own);
     return total <= 0 || others <= 0 ? 0 : others / total;
+}
+
+/* The second figure of a thread's schedstat. */
+static int64_t delay_of(int folder, const char *thread)
+{
+    char path[NAME_MAX + 16];
+    int64_t delay_ns = 0;
+    (void)snprintf(path, sizeof path, "%s/schedstat", thread);
+    int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (file == NULL) {
+        if (fd >= 0)
+            (void)close(fd);
+        return 0;
+    }
+    if (fscanf(file, "%*s %" SCNd64, &delay_ns) != 1)
+        delay_ns = 0;
+    (void)fclose(file);
+    return delay_ns;
+}
+
+int64_t machine_delay_ns(pid_t process)
+{
+    char path[64];
+    int64_t delay_ns = 0;
+    const struct dirent *entry;
+    (void)snprintf(path, sizeof path, "/proc/%d/task", (int)process);
+    DIR *threads = opendir(path);
+    if (threads == NULL)
+        return 0;
+    while ((entry = readdir(threads)) != NULL)
+        if (entry->d_name[0] != '.')
+            delay_ns += delay_of(dirfd(threads), entry->d_name);
+    (void)closedir(threads);
+    return delay_ns;
 }
 
 unsigned machine_cpu_count(void)

@@ -7,6 +7,8 @@
 
 #include <sched.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 /* Seconds of processor time so far: of all CPUs, of those not idle, of this process and its
  * children. */
@@ -20,6 +22,10 @@ struct machine_use machine_use_now(void);
 
 /* The share of all processor time since `start` that others used, from 0 to 1. */
 double machine_others_busy(struct machine_use start);
+
+/* How long the threads of a process that live have waited for a CPU, together: nanoseconds; 0 where
+ * the kernel does not say. */
+int64_t machine_delay_ns(pid_t process);
 
 /* CPUs that this process may use. */
 unsigned machine_cpu_count(void);

@@ -23,9 +23,12 @@
 
 static void look(struct steal_session *session, struct steal_work *ret_work)
 {
+    clockid_t clock = CLOCK_PROCESS_CPUTIME_ID;
+    (void)clock_getcpuclockid(session->process, &clock);
     *ret_work = (struct steal_work){
         .use = machine_use_now(),
-        .cpu_ns = bench_clock_ns(session->clock),
+        .cpu_ns = bench_clock_ns(clock),
+        .delay_ns = machine_delay_ns(session->process),
     };
     session->look(session->server, ret_work);
 }
@@ -102,6 +105,17 @@ static int run_session(const struct steal_plan *plan, struct steal_session *sess
     if (r == 0 && status != 0)
         r = -ECHILD;
     return r < 0 ? r : seen->error;
+}
+
+/* What the server's threads did: the rest of the time they ran. */
+static void note_threads(const struct bench_run *run, const struct steal_plan *plan,
+                         const struct steal_session *session)
+{
+    double all_ns = (double)plan->window_ns * session->threads;
+    double cpu = (double)(session->end.cpu_ns - session->begin.cpu_ns) / all_ns;
+    double delayed = (double)(session->end.delay_ns - session->begin.delay_ns) / all_ns;
+    bench_note(run, "delayed", delayed);
+    bench_note(run, "asleep", fmax(1 - cpu - delayed, 0));
 }
 
 /* What messages without a stall took, stalls subtracted. */
@@ -221,13 +235,14 @@ static int measure(const struct bench_run *run, const struct steal_plan *plan, s
     struct steal_session session = {
         .threads = run->loops,
         .peer = run->peer,
-        .clock = CLOCK_PROCESS_CPUTIME_ID,
+        .process = getpid(),
     };
     int r = run_session(plan, &session, serve, seen);
     if (r < 0)
         return r;
     note_seen(run, plan, seen);
     note_work(run, &session, seen);
+    note_threads(run, plan, &session);
     bench_note(run, "others", others_of(&session, seen));
     if (plan->blocked)
         return 0; /* the endless stall would count as the cost of messages */

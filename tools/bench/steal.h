@@ -54,8 +54,9 @@ void steal_client(const struct steal_plan *plan, int control, struct steal_seen 
 /* What a server has done since its start; zero where it does not know. */
 struct steal_work {
     struct machine_use use;
-    int64_t cpu_ns; /* of the process that serves */
-    uint64_t turns; /* of a loop, or calls of epoll_wait() */
+    int64_t cpu_ns;   /* of the process that serves */
+    int64_t delay_ns; /* of its threads, waiting for a CPU */
+    uint64_t turns;   /* of a loop, or calls of epoll_wait() */
     uint64_t searches;
     uint64_t stolen; /* tasks */
     uint64_t wakes;
@@ -75,7 +76,7 @@ struct steal_session {
     pthread_t conductor;
     /* ---- set by the server before it conducts ---- */
     uint16_t port;
-    clockid_t clock; /* processor time of who serves; default this process */
+    pid_t process;                                       /* who serves; default this process */
     void (*look)(void *server, struct steal_work *work); /* on the conductor's thread */
     void (*stop)(void *server);                          /* the same */
     void *server;

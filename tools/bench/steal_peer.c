@@ -27,9 +27,8 @@ int steal_serve_peer(struct steal_session *session)
     session->look = look;
     session->stop = stop;
     session->server = &server;
-    r = -clock_getcpuclockid(server.child, &session->clock);
-    if (r == 0)
-        r = steal_conduct(session);
+    session->process = server.child;
+    r = steal_conduct(session);
     if (r == 0)
         steal_conducted(session);
     else
