@@ -61,6 +61,7 @@ static void read_task(struct rota_task *task, struct snapshot *ret_snapshot)
     /* [DU1] relaxed: only what it is doing; the hold acquires what else is read. */
     ret_snapshot->state = roti_word_state(roti_load(DU1, relaxed, &task->word));
     ret_snapshot->runs = roti_worker_task(roti_task_worker(task)) == task;
+    ret_snapshot->spawned_at = task->spawned_at;
     if (!roti_state_hold(&task->word))
         return;
     const struct roti_task_frame *frame = task->frame;
@@ -71,7 +72,6 @@ static void read_task(struct rota_task *task, struct snapshot *ret_snapshot)
     }
     /* [DU2] relaxed: whoever wakes the task may be writing it. */
     ret_snapshot->waker = roti_load(DU2, relaxed, &frame->waker);
-    ret_snapshot->spawned_at = frame->spawned_at;
     ret_snapshot->pc_count = roti_fiber_frames(&frame->fiber, ret_snapshot->pcs, FRAMES_MAX);
     if (roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE)
         roti_task_enqueue(task);

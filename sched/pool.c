@@ -142,6 +142,9 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
 {
     if (opts->worker_count == 0 || opts->worker_count > ROTI_LOOP_MAX)
         return -EINVAL;
+    int stack_class = roti_stack_class(opts->stack_size);
+    if (stack_class < 0)
+        return stack_class;
     memset(pool, 0, sizeof *pool);
     size_t size = opts->worker_count * sizeof(struct roti_worker *);
     pool->workers = roti_alloc(size);
@@ -157,7 +160,7 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     sem_init(&pool->entered, 0, 0);
     memcpy(pool->workers, workers, size);
     pool->worker_count = opts->worker_count;
-    pool->stack_size = opts->stack_size;
+    pool->stack_class = (unsigned)stack_class;
     pool->debug = opts->debug;
     pool->slow_ns = opts->debug ? opts->slow_ns : 0;
     pool->driver = opts->driver;
@@ -270,15 +273,20 @@ static int start_threads(struct roti_pool *pool, unsigned *ret_started)
 
 /* ---- The run ---- */
 
-/* The first task: the user's function, whose end begins the shutdown. */
+/* The first task: the user's function. */
 static int main_task(void *arg)
 {
     struct roti_pool *pool = arg;
-    int status = pool->main_fn(pool->main_arg);
+    return pool->main_fn(pool->main_arg);
+}
+
+/* Its end begins the shutdown, though its body may never have run: see sched/task.c. */
+static void main_task_ends(void *arg)
+{
+    struct roti_pool *pool = arg;
     /* [PL23] relaxed: published with the phase. It is as good as done: no leftover. */
     (void)roti_fetch_or(PL23, relaxed, &pool->main_task->flags, ROTI_TASK_DRAINED);
     begin_draining(pool);
-    return status;
 }
 
 /* Closes a worker's queues and gives back what will never run. After all threads are joined. */
@@ -332,7 +340,7 @@ void roti_pool_abandon(struct roti_pool *pool)
 /* Starts everything and runs worker 0 until the end. On the thread that has entered worker 0. */
 static int run_entered(struct roti_pool *pool)
 {
-    static const struct rota_task_opts opts = {.name = "main"};
+    static const struct rota_task_opts opts = {.name = "main", .arg_release = main_task_ends};
     struct roti_spawn spawn = {.fn = main_task, .arg = pool, .opts = &opts};
     unsigned started = 1;
     int r = start_threads(pool, &started);

@@ -49,8 +49,8 @@ struct roti_pool_opts {
 
 struct roti_pool {
     unsigned worker_count;
-    size_t stack_size;
     bool debug;
+    unsigned stack_class;                     /* of tasks that ask for no other */
     int64_t slow_ns;                          /* 0: steps are not timed */
     struct roti_stack_quarantine *quarantine; /* NULL: none is wanted */
     const struct roti_driver *driver;

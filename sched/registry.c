@@ -15,7 +15,7 @@
 /* Numbers are taken in blocks, so that loops do not share a counter at each spawn. */
 #define ID_BLOCK 1024
 
-_Static_assert(sizeof(struct rota_task) == 128, "a task header is two cache lines");
+_Static_assert(sizeof(struct rota_task) == 192, "a task header is three cache lines");
 
 static struct roti_slots task_slots = ROTI_SLOTS_INIT(sizeof(struct rota_task));
 static _Atomic(uint64_t) next_id = 1;
@@ -172,7 +172,7 @@ void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size)
         snprintf(buf, size, "without a task");
         return;
     }
-    roti_overflow_describe_address(task->frame->spawned_at, where, sizeof where);
+    roti_overflow_describe_address(task->spawned_at, where, sizeof where);
     /* [RG17] relaxed: see above. */
     const char *name = roti_load(RG17, relaxed, &task->name);
     snprintf(buf, size, "%llu [%s], spawned at %s", (unsigned long long)task->id,

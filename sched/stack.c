@@ -15,8 +15,7 @@
 
 #define CACHE_SIZE ((size_t)16 << 20) /* bytes of one class that a cache may hold */
 
-/* The class of the least size that holds `size` bytes, or -EINVAL. */
-static int class_of(size_t size)
+int roti_stack_class(size_t size)
 {
     if (size == 0)
         size = ROTI_STACK_SIZE_DEFAULT;
@@ -39,8 +38,10 @@ static unsigned cache_max(unsigned index)
 void roti_stack_cache_init(struct roti_stack_cache *cache)
 {
     *cache = (struct roti_stack_cache){0};
-    for (unsigned i = 0; i < ROTI_STACK_CLASS_COUNT; i++)
+    for (unsigned i = 0; i < ROTI_STACK_CLASS_COUNT; i++) {
         roti_list_init(&cache->classes[i].list);
+        cache->classes[i].max = cache_max(i);
+    }
 }
 
 void roti_stack_cache_shrink(struct roti_stack_cache *cache, unsigned index, unsigned count)
@@ -73,23 +74,27 @@ void roti_stack_cache_drain(struct roti_stack_cache *cache)
 }
 
 /* What a cache has got too much of goes back: promises first, as they keep nothing warm. */
-static void bound(struct roti_stack_cache *cache, unsigned index)
+static __attribute__((noinline)) void return_surplus(struct roti_stack_cache *cache, unsigned index)
 {
-    unsigned max = cache_max(index);
-    unsigned promises = cache->classes[index].promises;
-    if (__builtin_expect(cache->classes[index].count + promises <= max, 1))
-        return;
-    if (promises >= max / 2)
-        return_promises(cache, index, promises);
+    unsigned half = cache->classes[index].max / 2;
+    if (cache->classes[index].promises >= half)
+        return_promises(cache, index, cache->classes[index].promises);
     else
-        roti_stack_cache_shrink(cache, index, max / 2);
+        roti_stack_cache_shrink(cache, index, half);
+}
+
+static inline void bound(struct roti_stack_cache *cache, unsigned index)
+{
+    unsigned count = cache->classes[index].count + cache->classes[index].promises;
+    if (__builtin_expect(count > cache->classes[index].max, 0))
+        return_surplus(cache, index);
 }
 
 /* Takes stacks from the pool for the caller's promise and for those that the cache has. */
 static int refill(struct roti_stack_cache *cache, unsigned index)
 {
     struct roti_list *list = &cache->classes[index].list;
-    unsigned more = cache_max(index) / 2 - 1;
+    unsigned more = cache->classes[index].max / 2 - 1;
     if (more > cache->classes[index].promises)
         more = cache->classes[index].promises;
     int r = roti_stack_pool_take(index, 1 + more, list);
@@ -109,7 +114,7 @@ static int refill(struct roti_stack_cache *cache, unsigned index)
 /* Promises for a cache that has none. The last ones may be those for the stacks that it keeps. */
 static int more_promises(struct roti_stack_cache *cache, unsigned index)
 {
-    int r = roti_stack_pool_claim(index, cache_max(index) / 2);
+    int r = roti_stack_pool_claim(index, cache->classes[index].max / 2);
     if (r < 0 && cache->classes[index].count > 0) {
         roti_stack_cache_shrink(cache, index, 1);
         r = roti_stack_pool_claim(index, 1);
@@ -120,24 +125,21 @@ static int more_promises(struct roti_stack_cache *cache, unsigned index)
     return 0;
 }
 
-int roti_stack_promise(struct roti_stack_cache *cache, size_t size)
+int roti_stack_promise(struct roti_stack_cache *cache, unsigned class_index)
 {
-    int index = class_of(size);
-    if (index < 0)
-        return index;
-    if (!roti_alloc_permitted(roti_stack_class_size((unsigned)index)))
+    if (!roti_alloc_permitted(roti_stack_class_size(class_index)))
         return -ENOMEM;
     if (cache == NULL) {
-        int r = roti_stack_pool_claim((unsigned)index, 1);
-        return r < 0 ? r : index;
+        int r = roti_stack_pool_claim(class_index, 1);
+        return r < 0 ? r : 0;
     }
-    if (__builtin_expect(cache->classes[index].promises == 0, 0)) {
-        int r = more_promises(cache, (unsigned)index);
+    if (__builtin_expect(cache->classes[class_index].promises == 0, 0)) {
+        int r = more_promises(cache, class_index);
         if (r < 0)
             return r;
     }
-    cache->classes[index].promises--;
-    return index;
+    cache->classes[class_index].promises--;
+    return 0;
 }
 
 void roti_stack_forgo(struct roti_stack_cache *cache, unsigned class_index)
@@ -196,10 +198,13 @@ int roti_stack_make(struct roti_stack_cache *cache, unsigned class_index,
 
 int roti_stack_get(struct roti_stack_cache *cache, size_t size, struct roti_stack **ret_stack)
 {
-    int index = roti_stack_promise(cache, size);
+    int index = roti_stack_class(size);
     if (index < 0)
         return index;
-    int r = roti_stack_make(cache, (unsigned)index, ret_stack);
+    int r = roti_stack_promise(cache, (unsigned)index);
+    if (r < 0)
+        return r;
+    r = roti_stack_make(cache, (unsigned)index, ret_stack);
     if (r < 0)
         roti_stack_forgo(cache, (unsigned)index);
     return r;

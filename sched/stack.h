@@ -60,6 +60,7 @@ struct roti_stack_policy {
 struct roti_stack_cache {
     struct {
         struct roti_list list; /* the newest at the back */
+        unsigned max;          /* of stacks and promises together */
         unsigned count;        /* of stacks */
         unsigned low;          /* the least of it since the last trim */
         unsigned promises;     /* of stacks that are in the pool */
@@ -75,13 +76,16 @@ extern "C" {
 
 void roti_stack_cache_init(struct roti_stack_cache *cache);
 
+/* The class of the least stacks that have `size` usable bytes (0: the default), or -EINVAL (below
+ * the minimum or above the maximum). */
+int roti_stack_class(size_t size);
+
 /*
- * Promises a stack of at least `size` usable bytes (0: the default), rounded up to a power of two.
- * `cache` may be NULL: straight from the pool, for threads that have none.
- * Returns its class, for the two calls below, or -EINVAL (size below the minimum or above the
- * maximum), or -ENOMEM (address space, memory, or the budget of mappings where guards need them).
+ * Promises a stack of a class. `cache` may be NULL: straight from the pool, for threads that have
+ * none. Returns 0, or -ENOMEM (address space, memory, or the budget of mappings where guards need
+ * them).
  */
-int roti_stack_promise(struct roti_stack_cache *cache, size_t size);
+int roti_stack_promise(struct roti_stack_cache *cache, unsigned class_index);
 
 /*
  * Makes a promised stack, the warmest that there is; any thread's cache will do.
@@ -93,7 +97,7 @@ int roti_stack_make(struct roti_stack_cache *cache, unsigned class_index,
 /* Gives a promise back. */
 void roti_stack_forgo(struct roti_stack_cache *cache, unsigned class_index);
 
-/* Promises and makes a stack. Returns 0 or the errors of both. */
+/* Promises and makes a stack of at least `size` bytes. Returns 0 or the errors of all three. */
 int roti_stack_get(struct roti_stack_cache *cache, size_t size, struct roti_stack **ret_stack);
 
 /*

@@ -75,6 +75,13 @@ static inline enum roti_switch step_switch(struct roti_worker *worker, struct ro
     }
 }
 
+/* The task's frame, made for its first step; NULL: it could not be, and the task has ended. */
+static inline struct roti_task_frame *step_frame(struct roti_worker *worker, struct rota_task *task)
+{
+    struct roti_task_frame *frame = task->frame;
+    return __builtin_expect(frame != NULL, 1) ? frame : roti_task_begin(worker, task);
+}
+
 /* Runs the task until it switches away for good; why it did. */
 static inline __attribute__((always_inline)) enum roti_switch step_run(
     struct roti_worker *worker, struct rota_task *task, struct roti_task_frame *frame)
@@ -110,7 +117,9 @@ static inline __attribute__((always_inline)) void step_end(struct roti_worker *w
 static inline __attribute__((always_inline)) void roti_task_step(struct roti_worker *worker,
                                                                  struct rota_task *task)
 {
-    struct roti_task_frame *frame = task->frame;
+    struct roti_task_frame *frame = step_frame(worker, task);
+    if (__builtin_expect(frame == NULL, 0))
+        return;
     step_end(worker, task, frame, step_run(worker, task, frame));
 }
 

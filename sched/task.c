@@ -2,9 +2,13 @@
 /*
  * task.c - the life of a task: spawned, run step by step, finished, its slot given back.
  *
- * A task owns its stack until it is done, and its slot until the last reference is gone. The
- * runtime holds one reference from spawn to the switch after the end, so that nobody can free the
- * slot under a running task.
+ * A task owns its stack from its first step until it is done, and its slot until the last reference
+ * is gone. The runtime holds one reference from spawn to the switch after the end, so that nobody
+ * can free the slot under a running task.
+ *
+ * A spawn only has a stack promised (sched/stack.h): it may be refused, and a task that is queued
+ * holds no memory for one. Its first step makes the stack, out of what ended tasks have left warm.
+ * Where the kernel refuses that all the same, the task ends with -ENOMEM and its body never runs.
  */
 #include "sched/registry.h"
 
@@ -70,13 +74,12 @@ static void task_complete(struct roti_worker *worker, struct rota_task *task, in
 static struct roti_fiber_exit task_main(void *arg, void *transfer)
 {
     struct rota_task *task = arg;
-    struct roti_task_frame *frame = task->frame;
     (void)transfer;
     /* A request that came before the first step: the body never runs. */
-    int status = roti_state_deliver(&task->word) ? -ECANCELED : frame->fn(frame->arg);
-    if (frame->arg_release != NULL)
-        frame->arg_release(frame->arg);
-    ROTI_ASSERT(frame->scope == NULL && "a timeout scope outlives its task");
+    int status = roti_state_deliver(&task->word) ? -ECANCELED : task->fn(task->arg);
+    if (task->arg_release != NULL)
+        task->arg_release(task->arg);
+    ROTI_ASSERT(task->frame->scope == NULL && "a timeout scope outlives its task");
     if (task->pool->debug)
         check_undelivered(task, status);
 
@@ -92,26 +95,9 @@ static struct roti_fiber_exit task_main(void *arg, void *transfer)
 
 /* Fills a fresh slot. Its generation, lock and empty list of joiners survive from its last life. */
 static void task_fill(struct rota_task *task, struct roti_pool *pool, struct roti_worker *worker,
-                      struct roti_stack *stack, const struct roti_spawn *spawn)
+                      unsigned stack_class, const struct roti_spawn *spawn)
 {
-    size_t reserved = (sizeof(struct roti_task_frame) + 15) & ~(size_t)15;
-    struct roti_task_frame *frame = (void *)(roti_stack_top(stack) - reserved);
-    /* Field by field: compilers clear so much memory by an instruction that takes 30 cycles. */
-    frame->stack = stack;
-    frame->fn = spawn->fn;
-    frame->arg = spawn->arg;
-    frame->arg_release = spawn->opts != NULL ? spawn->opts->arg_release : NULL;
-    frame->wait = NULL;
-    frame->spawned_at = spawn->spawned_at;
-    frame->ran_on = NULL;
-    frame->suspended_by = ROTI_SWITCH_NONE;
-    frame->scope = NULL;
-    frame->waits_after_cancel = 0;
-    /* [T13] relaxed: nobody knows the task yet. */
-    roti_store(T13, relaxed, &frame->waker, 0);
-    roti_fiber_init(&frame->fiber, stack, reserved, task_main, task);
-    stack->owner = task;
-    task->frame = frame;
+    task->frame = NULL;
     task->pool = pool;
     task->status = 0;
     task->work.kind = ROTI_WORK_TASK;
@@ -119,6 +105,11 @@ static void task_fill(struct rota_task *task, struct roti_pool *pool, struct rot
     /* [T3], [T11] relaxed: published with the task, [RG4]. */
     roti_store(T3, relaxed, &task->awaited, NULL);
     roti_store(T11, relaxed, &task->name, NULL);
+    task->fn = spawn->fn;
+    task->arg = spawn->arg;
+    task->arg_release = spawn->opts != NULL ? spawn->opts->arg_release : NULL;
+    task->spawned_at = spawn->spawned_at;
+    task->stack_class = (uint8_t)stack_class;
     roti_task_set_worker(task, worker);
 }
 
@@ -152,20 +143,21 @@ static int task_create(struct roti_pool *pool, struct roti_worker *worker, bool 
 {
     struct roti_stack_cache *stacks = here ? &worker->stack_cache : NULL;
     size_t size = spawn->opts != NULL ? spawn->opts->stack_size : 0;
-    struct roti_stack *stack;
-    int r = roti_stack_get(stacks, size != 0 ? size : pool->stack_size, &stack);
+    int stack_class = size != 0 ? roti_stack_class(size) : (int)pool->stack_class;
+    if (stack_class < 0)
+        return stack_class;
+    int r = roti_stack_promise(stacks, (unsigned)stack_class);
     if (r < 0)
         return r;
     struct rota_task *task = roti_task_slot_get(here ? worker : NULL);
     if (task == NULL) {
-        roti_stack_put(stacks, stack);
+        roti_stack_forgo(stacks, (unsigned)stack_class);
         return -ENOMEM;
     }
-    task_fill(task, pool, worker, stack, spawn);
+    task_fill(task, pool, worker, (unsigned)stack_class, spawn);
     r = task_configure(task, worker, spawn->opts);
     if (r < 0) {
-        roti_stack_put(stacks, stack);
-        task->frame = NULL;
+        roti_stack_forgo(stacks, (unsigned)stack_class);
         roti_task_slot_put(here ? worker : NULL, task);
         return r;
     }
@@ -216,18 +208,65 @@ int rota_task_spawn(struct rota_task **ret_task, rota_task_fn fn, void *arg,
     return spawn_on(worker->pool, worker, true, &spawn, ret_task);
 }
 
-/* ---- Steps ---- */
+/* ---- The first step and the last ---- */
 
-void roti_task_retire(struct roti_worker *worker, struct rota_task *task)
+/* Gives back what the runtime has of a task that is done. */
+static void release(struct roti_worker *worker, struct rota_task *task)
 {
-    struct roti_stack *stack = task->frame->stack;
     /* [T5] relaxed: only marks; see roti_task_visit(). */
     bool internal = (roti_load(T5, relaxed, &task->flags) & ROTI_TASK_INTERNAL) != 0;
-    roti_stack_put(&worker->stack_cache, stack); /* may describe the task, frame and all */
-    task->frame = NULL;
     rota_task_unref(task);
     roti_pool_retire(worker->pool, worker, internal);
 }
+
+void roti_task_retire(struct roti_worker *worker, struct rota_task *task)
+{
+    roti_stack_put(&worker->stack_cache, task->frame->stack); /* may describe the task */
+    task->frame = NULL;
+    release(worker, task);
+}
+
+/* The end of a task without a stack. What it was given is released on the loop's stack, in no task,
+ * as a callback runs. */
+static __attribute__((noinline)) void fail_first_step(struct roti_worker *worker,
+                                                      struct rota_task *task, int error)
+{
+    worker->thread_object->context = &worker->context;
+    roti_stack_forgo(&worker->stack_cache, task->stack_class);
+    int status = roti_state_deliver(&task->word) ? -ECANCELED : error;
+    if (task->arg_release != NULL)
+        task->arg_release(task->arg);
+    roti_context_task_end(&task->context);
+    task_complete(worker, task, status);
+    release(worker, task);
+}
+
+struct roti_task_frame *roti_task_begin(struct roti_worker *worker, struct rota_task *task)
+{
+    size_t reserved = (sizeof(struct roti_task_frame) + 15) & ~(size_t)15;
+    struct roti_stack *stack;
+    int r = roti_stack_make(&worker->stack_cache, task->stack_class, &stack);
+    if (__builtin_expect(r < 0, 0)) {
+        fail_first_step(worker, task, r);
+        return NULL;
+    }
+    struct roti_task_frame *frame = (void *)(roti_stack_top(stack) - reserved);
+    /* Field by field: compilers clear so much memory by an instruction that takes 30 cycles. */
+    frame->stack = stack;
+    frame->wait = NULL;
+    frame->ran_on = NULL;
+    frame->suspended_by = ROTI_SWITCH_NONE;
+    frame->scope = NULL;
+    frame->waits_after_cancel = 0;
+    /* [T13] relaxed: the task waits for nothing yet that could be woken. */
+    roti_store(T13, relaxed, &frame->waker, 0);
+    roti_fiber_init(&frame->fiber, stack, reserved, task_main, task);
+    stack->owner = task;
+    task->frame = frame;
+    return frame;
+}
+
+/* ---- Steps ---- */
 
 void roti_task_run_call(struct roti_worker *worker)
 {

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * task_impl.h - the task header: two cache lines in a type-stable slot, which is the registry.
+ * task_impl.h - the task header: three cache lines in a type-stable slot, which is the registry.
  *
  * A slot is never unmapped: whoever holds a stale {task, generation} reads a wrong generation, not
  * freed memory. It is recycled when the task is done and its last counted reference is gone.
+ *
+ * A task that has not run yet has no stack, only the promise of one. What it is to run is in the
+ * header's last line, which nobody touches between the first step and the end.
  */
 #ifndef ROTI_TASK_IMPL_H
 #define ROTI_TASK_IMPL_H
@@ -30,13 +33,14 @@ struct roti_task_frame;
 
 struct rota_task {
     /* ---- line 1: what every switch, wake and steal touches ---- */
-    struct roti_work work;                /* the queue that holds it; work.extra: pins, task only */
-    roti_word word;                       /* any thread: sched/task_state.h */
-    _Atomic(struct roti_worker *) worker; /* the loop it is on: written at each push */
-    struct roti_context_slot context;     /* the task's current context; task only */
-    struct roti_task_frame *frame;        /* top of its stack; NULL once done; owner of the state */
-    _Atomic(uint32_t) refs;               /* counted references; the runtime's among them */
-    _Atomic(uint32_t) flags;              /* ROTI_TASK_* */
+    alignas(ROTI_CACHE_LINE) struct roti_work work; /* the queue that holds it; extra: its pins */
+    roti_word word;                                 /* any thread: sched/task_state.h */
+    _Atomic(struct roti_worker *) worker;           /* the loop it is on: written at each push */
+    struct roti_context_slot context;               /* the task's current context; task only */
+    struct roti_task_frame *frame; /* top of its stack; NULL before its first step, and once
+                                             done; owner of the state */
+    _Atomic(uint32_t) refs;        /* counted references; the runtime's among them */
+    _Atomic(uint32_t) flags;       /* ROTI_TASK_* */
     /* ---- line 2: creation, join, reports ---- */
     _Atomic(uint64_t) generation;        /* odd while the slot holds a task; any thread */
     uint64_t id;                         /* written before it is visible */
@@ -47,17 +51,19 @@ struct rota_task {
     int32_t status;                      /* written before DONE */
     _Atomic(char *) name;                /* sched/name.h, or NULL: "Task-<id>"; under lock, but that
                                             its address is asked for its number */
+    /* ---- line 3: the first step and the last; written before it is visible ---- */
+    rota_task_fn fn;
+    void *arg;
+    void (*arg_release)(void *arg);
+    const void *spawned_at; /* return address of the spawn */
+    uint8_t stack_class;    /* of the stack that is promised */
 };
 
 /* At the top of the task's stack: what is needed only while it runs. */
 struct roti_task_frame {
     struct roti_fiber fiber;
     struct roti_stack *stack;
-    rota_task_fn fn;
-    void *arg;
-    void (*arg_release)(void *arg);
     struct roti_wait *wait;     /* first wait of the present suspension; for dump and forwarding */
-    const void *spawned_at;     /* return address of the spawn */
     struct roti_worker *ran_on; /* of its last step */
     uint32_t suspended_by;      /* enum roti_switch: what it was suspended by; NONE before it ran */
     struct rota_timeout *scope; /* innermost timeout scope; task only */
@@ -151,8 +157,12 @@ typedef void (*roti_suspend_fn)(struct rota_task *task);
 /* Installs such a function, NULL to remove it. For tests; any thread, so it must be thread-safe. */
 void roti_task_set_suspend_hook(roti_suspend_fn hook);
 
-/* For sched/step.h: runs what the current task asks to be run on the loop's stack; gives back what
- * a task had whose body has ended. */
+/* For sched/step.h: gives a task its stack, on which it is parked before its first step; NULL: there
+ * was none to be had, and the task has ended with -ENOMEM. The thread's context may be anybody's. */
+struct roti_task_frame *roti_task_begin(struct roti_worker *worker, struct rota_task *task);
+
+/* The same: runs what the current task asks to be run on the loop's stack; gives back what a task
+ * had whose body has ended. */
 void roti_task_run_call(struct roti_worker *worker);
 void roti_task_retire(struct roti_worker *worker, struct rota_task *task);
 

@@ -125,9 +125,9 @@ static void post_task(struct roti_worker *worker, struct rota_task *task)
  * last, through the inbox from which nobody steals it back. False: it has not run yet. */
 static bool post_onwards(struct rota_task *task)
 {
-    const struct roti_worker *last = task->frame->ran_on;
-    if (last == NULL)
+    if (task->frame == NULL)
         return false;
+    const struct roti_worker *last = task->frame->ran_on;
     struct roti_worker *next = last->pool->workers[(last->index + 1) % last->pool->worker_count];
     roti_task_set_worker(task, next);
     if (next == roti_worker_current())
@@ -271,7 +271,9 @@ static inline void step_done(struct roti_worker *worker)
 static __attribute__((noinline)) void run_timed(struct roti_worker *worker, struct rota_task *task,
                                                 uint64_t timing)
 {
-    struct roti_task_frame *frame = task->frame;
+    struct roti_task_frame *frame = step_frame(worker, task);
+    if (frame == NULL)
+        return;
     bool first = frame->ran_on == NULL;
     struct roti_step step = roti_figures_begin(worker, timing, &task->work);
     enum roti_switch why = step_run(worker, task, frame);

@@ -38,7 +38,7 @@
 #ifndef ROTI_SLOTS_CHUNK_SIZE
 #define ROTI_SLOTS_CHUNK_SIZE ((size_t)64 << 10)
 #endif
-#define ROTI_SLOTS_CHUNK_MAX 16384 /* 1 GiB: 8.4 million tasks of 128 bytes */
+#define ROTI_SLOTS_CHUNK_MAX 16384 /* 1 GiB: 5.6 million tasks of 192 bytes */
 #define ROTI_SLOTS_REGION 32       /* chunks of a region: a huge page, 2 MiB */
 #ifndef ROTI_SLOTS_BATCH
 #if defined(ROTI_SMALL) && ROTI_SMALL

@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <set>
 #include <sys/resource.h>
 #include <thread>
 
 #include "sched/guard.h"
+#include "sched/pages.h"
 #include "sched/sanitizer.h"
 #include "sched/stack_pool.h"
 #include "tests/loop/run_loops.h"
@@ -245,6 +247,112 @@ TEST(TaskStack, SpawnsAreRefusedWhereTheMappingsEnd)
               }));
     roti_stack_pool_drain();
     roti_guard_override(ROTI_GUARD_PROBE, 0);
+}
+
+std::atomic<bool> without_guards;
+
+int refuse_guards(enum roti_pages_call call, int)
+{
+    return call != ROTI_PAGES_reserve && without_guards ? -ENOMEM : 0;
+}
+
+/* What tests of a first step without a stack share: nothing in the pool has a guard yet. */
+class FirstStep : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        roti_stack_pool_drain();
+        without_guards = false;
+        roti_pages_set_hook(refuse_guards);
+    }
+    void TearDown() override
+    {
+        roti_pages_set_hook(nullptr);
+    }
+};
+
+/* The kernel has no memory for a guard when a task is to begin: the task ends, as if its body had
+ * returned -ENOMEM, and what it was given is released. All goes on. */
+TEST_F(FirstStep, ATaskThatGetsNoStackEndsWithEnomem)
+{
+    loops::Reports reports;
+    rota_run_opts opts{};
+    opts.exception_handler = loops::Reports::collect;
+    opts.exception_arg = &reports;
+    EXPECT_EQ(0, loops::run(
+                     1,
+                     [] {
+                         static int released;
+                         released = 0;
+                         rota_task_opts task_opts{};
+                         task_opts.stack_size = 64 << 10; /* a class that nobody has used yet */
+                         task_opts.arg_release = [](void *) {
+                             released++;
+                             EXPECT_EQ(nullptr, rota_current_task());
+                             EXPECT_EQ(ROTA_ENOTASK, rota_yield());
+                         };
+                         auto never = [](void *) {
+                             ADD_FAILURE() << "it has no stack";
+                             return 0;
+                         };
+                         rota_task *task = nullptr, *cancelled = nullptr, *unread = nullptr;
+                         EXPECT_EQ(0, rota_task_spawn(&task, never, nullptr, &task_opts));
+                         EXPECT_EQ(0, rota_task_spawn(&cancelled, never, nullptr, &task_opts));
+                         EXPECT_EQ(0, rota_task_spawn(&unread, never, nullptr, &task_opts));
+                         EXPECT_EQ(1, rota_task_cancel(cancelled));
+                         int status = 0;
+                         without_guards = true;
+                         EXPECT_EQ(0, rota_task_await(task, &status));
+                         EXPECT_EQ(-ENOMEM, status);
+                         EXPECT_EQ(0, rota_task_await(cancelled, &status));
+                         EXPECT_EQ(-ECANCELED, status);
+                         EXPECT_EQ(3, released);
+                         without_guards = false;
+                         for (rota_task *each : {task, cancelled, unread})
+                             rota_task_unref(each);
+                         Tasks tasks;
+                         tasks.spawn([] { return rota_yield(); }, task_opts = {});
+                         EXPECT_EQ(std::vector<int>{0}, tasks.join());
+                         return 0;
+                     },
+                     opts));
+    ASSERT_EQ(1u, reports.list.size());
+    EXPECT_EQ(-ENOMEM, reports.list[0].error);
+    EXPECT_EQ("a task failed and nobody read its status", reports.list[0].message);
+}
+
+/* The first task is one, too: then the run ends. */
+TEST_F(FirstStep, ARunWhoseFirstTaskGetsNoStackEndsWithEnomem)
+{
+    without_guards = true;
+    for (unsigned loop_count : {1U, 3U}) {
+        rota_run_opts opts{};
+        opts.loops = loop_count;
+        EXPECT_EQ(-ENOMEM, rota_run([](void *) { return 0; }, nullptr, &opts));
+        opts.no_signals = true;
+        EXPECT_EQ(-ENOMEM, rota_run([](void *) { return 0; }, nullptr, &opts));
+    }
+}
+
+/* A task that waits for its first step holds no memory for a stack, and the next ones use the stack
+ * that the first has left warm. */
+TEST(TaskStack, QueuedTasksHaveNoStacks)
+{
+    roti_stack_pool_drain();
+    EXPECT_EQ(0, loops::run(1, [] {
+                  Tasks tasks;
+                  static std::set<void *> stacks;
+                  stacks.clear();
+                  for (int i = 0; i < 1000; i++)
+                      tasks.spawn([] {
+                          stacks.insert(__builtin_frame_address(0));
+                          return 0;
+                      });
+                  for (int status : tasks.join())
+                      EXPECT_EQ(0, status);
+                  EXPECT_EQ(1u, stacks.size());
+                  return 0;
+              }));
 }
 
 /* ---- Memory that goes back ---- */

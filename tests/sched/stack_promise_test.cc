@@ -20,6 +20,7 @@ namespace {
 
 using stacks::Cache;
 using stacks::kib;
+using stacks::promise;
 
 class StackPromise : public stacks::EmptyPool {
 protected:
@@ -40,7 +41,7 @@ TEST_F(StackPromise, CostsNoMemory)
     Cache cache;
     std::vector<int> promised(100'000);
     for (int &index : promised)
-        ASSERT_GE(index = roti_stack_promise(&cache, 256 * kib), 0);
+        ASSERT_GE(index = promise(&cache, 256 * kib), 0);
     EXPECT_GE(roti_stack_live_count(), promised.size());
     /* The warm stack goes round; no other was touched. */
     roti_stack *first = nullptr;
@@ -63,7 +64,7 @@ TEST_F(StackPromise, IsKeptByAnyCache)
     for (long i = 0; i < support::scale(50'000); i++) {
         auto &cache = caches[random() % 3];
         if (random() % 2) {
-            int index = roti_stack_promise(&cache, (16 * kib) << random() % 2);
+            int index = promise(&cache, (16 * kib) << random() % 2);
             ASSERT_GE(index, 0);
             promised.push_back(index);
         } else if (!promised.empty() && random() % 4 != 0) {
@@ -89,12 +90,12 @@ TEST_F(StackPromise, IsKeptByAnyCache)
 TEST_F(StackPromise, WithoutACache)
 {
     roti_stack *stack;
-    int index = roti_stack_promise(nullptr, 0);
+    int index = promise(nullptr, 0);
     ASSERT_GE(index, 0);
     EXPECT_EQ(roti_stack_live_count(), 1u);
     ASSERT_EQ(make(nullptr, index, &stack), 0);
     roti_stack_put(nullptr, stack);
-    index = roti_stack_promise(nullptr, 0);
+    index = promise(nullptr, 0);
     roti_stack_forgo(nullptr, static_cast<unsigned>(index));
 }
 
@@ -102,7 +103,7 @@ TEST_F(StackPromise, WithoutACache)
 TEST_F(StackPromise, OutlivesDraining)
 {
     roti_stack *stack;
-    int index = roti_stack_promise(nullptr, 16 * kib);
+    int index = promise(nullptr, 16 * kib);
     ASSERT_GE(index, 0);
     roti_stack_pool_drain();
     ASSERT_EQ(make(nullptr, index, &stack), 0);
@@ -136,7 +137,7 @@ TEST_F(StackPromise, AGuardThatCannotBeMadeIsMadeLater)
         GTEST_SKIP() << "this system has no guard markers";
     Cache cache;
     roti_stack *stack = nullptr;
-    int index = roti_stack_promise(&cache, 16 * kib);
+    int index = promise(&cache, 16 * kib);
     ASSERT_GE(index, 0);
     fail_with(ROTI_PAGES_advise, -ENOMEM);
     EXPECT_EQ(make(&cache, index, &stack), -ENOMEM);
@@ -175,16 +176,16 @@ TEST_F(StackPromise, IsRefusedWhereTheBudgetEnds)
         std::vector<int> promised;
         std::vector<roti_stack *> made(5);
         int index;
-        while ((index = roti_stack_promise(&cache, 16 * kib)) >= 0 && promised.size() < 100)
+        while ((index = promise(&cache, 16 * kib)) >= 0 && promised.size() < 100)
             promised.push_back(index);
         EXPECT_EQ(index, -ENOMEM);
         ASSERT_EQ(promised.size(), 5u);
         for (size_t i = 0; i < 5; i++)
             ASSERT_EQ(make(&cache, promised[i], &made[i]), 0);
-        EXPECT_EQ(roti_stack_promise(&cache, 16 * kib), -ENOMEM);
+        EXPECT_EQ(promise(&cache, 16 * kib), -ENOMEM);
         for (auto *stack : made)
             roti_stack_put(&cache, stack);
-        ASSERT_GE(roti_stack_promise(&cache, 16 * kib), 0); /* one that is there */
+        ASSERT_GE(promise(&cache, 16 * kib), 0); /* one that is there */
         roti_stack_forgo(&cache, 0);
     }
     roti_stack_pool_drain();
@@ -214,11 +215,11 @@ TEST_F(StackPromise, LessAddressSpaceWillDo)
     std::vector<int> promised;
     size_t before = 0;
     for (int i = 0; i < 1000; i++)
-        promised.push_back(roti_stack_promise(&cache, 16 * kib));
+        promised.push_back(promise(&cache, 16 * kib));
     before = roti_stack_live_count();
     fail_with(ROTI_PAGES_reserve, -ENOMEM);
     int index;
-    while ((index = roti_stack_promise(&cache, 16 * kib)) >= 0)
+    while ((index = promise(&cache, 16 * kib)) >= 0)
         promised.push_back(index);
     EXPECT_EQ(index, -ENOMEM);
     EXPECT_GE(roti_stack_live_count(), before);
@@ -230,7 +231,7 @@ TEST_F(StackPromise, LessAddressSpaceWillDo)
     roti_pages_set_hook([](enum roti_pages_call call, int) {
         return call == ROTI_PAGES_reserve && failing_after++ == 0 ? -ENOMEM : 0;
     });
-    ASSERT_GE(index = roti_stack_promise(&cache, 16 * kib), 0);
+    ASSERT_GE(index = promise(&cache, 16 * kib), 0);
     EXPECT_GT(attempts, 1);
     promised.push_back(index);
     for (int each : promised)
@@ -241,7 +242,7 @@ TEST_F(StackPromise, FailingAllocations)
 {
     auto body = [] {
         Cache cache;
-        int r = roti_stack_promise(&cache, 0);
+        int r = promise(&cache, 0);
         if (r < 0)
             return r;
         roti_stack *stack;

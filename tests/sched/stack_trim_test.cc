@@ -18,6 +18,7 @@ namespace {
 
 using stacks::Cache;
 using stacks::kib;
+using stacks::promise;
 using stacks::resident;
 
 constexpr size_t size = 64 * kib;
@@ -204,14 +205,14 @@ TEST_F(StackTrim, PromisedStacksStay)
     roti_pages_set_hook(
         [](enum roti_pages_call call, int) { return call == ROTI_PAGES_reserve ? -ENOMEM : 0; });
     int promised = 0;
-    while (roti_stack_promise(&other, size) >= 0)
+    while (promise(&other, size) >= 0)
         promised++;
     roti_pages_set_hook(count_advice);
     for (int period = 0; period < 3; period++)
         trim(&cache);
     EXPECT_EQ(advised, 0u);
     EXPECT_EQ(resident_of(burst), burst.size() * 4 * kib);
-    int index = roti_stack_promise(nullptr, 2 * size) - 1;
+    int index = promise(nullptr, 2 * size) - 1;
     roti_stack_forgo(nullptr, static_cast<unsigned>(index) + 1);
     for (; promised > 0; promised--)
         roti_stack_forgo(&other, static_cast<unsigned>(index));

@@ -43,6 +43,16 @@ inline size_t resident(const roti_stack *stack)
     return count * page;
 }
 
+/* Promises a stack. Returns its class, or a negative error. */
+inline int promise(roti_stack_cache *cache, size_t size)
+{
+    int stack_class = roti_stack_class(size);
+    if (stack_class < 0)
+        return stack_class;
+    int r = roti_stack_promise(cache, static_cast<unsigned>(stack_class));
+    return r < 0 ? r : stack_class;
+}
+
 class EmptyPool : public testing::Test {
 protected:
     void SetUp() override

@@ -33,13 +33,16 @@ struct rota_task_opts {
                                        is shared, and pins the task to the loop that entered it
                                        first */
     void (*arg_release)(void *arg); /* called once when the task is done, or when it is cancelled
-                                       before its first step and `fn` never runs; not on failure
-                                       of the spawn itself */
+                                       before its first step and `fn` never runs, or when it gets
+                                       no stack (in no task then); not on failure of the spawn
+                                       itself */
     bool pinned;                    /* never leaves the loop that it is spawned on */
 };
 
 /*
- * Start a task that runs fn(arg) on the running loop; its first step comes in a later pass.
+ * Start a task that runs fn(arg) on the running loop; its first step comes in a later pass. Its
+ * stack is promised now and made for the first step. Should the kernel refuse the guard of it then,
+ * the task ends with -ENOMEM and fn never runs.
  *
  * Returns: 0; *ret_task is then one counted reference (ret_task NULL: detached). The runtime holds
  * its own until the task is done, so an unreferenced task is never lost.

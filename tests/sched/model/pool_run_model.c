@@ -54,6 +54,7 @@ void roti_worker_main(struct roti_worker *self)
 {
     if (!spawn_fails) {
         MODEL_ASSERT(first.fn(first.arg) == 0);
+        first.opts->arg_release(first.arg);
         roti_pool_retire(self->pool, self, false);
     }
     while (roti_pool_phase(self->pool) < ROTI_STOPPING_PHASE)
@@ -83,6 +84,12 @@ int roti_overflow_install_thread(struct roti_overflow_thread *thread)
 int roti_fork_watch(struct roti_pool *watched)
 {
     (void)watched;
+    return 0;
+}
+
+int roti_stack_class(size_t size)
+{
+    (void)size;
     return 0;
 }
 

@@ -106,7 +106,8 @@ static void check(void)
         MODEL_ASSERT(roti_load(TG4, relaxed, &task->refs) == 0);
         roti_store(TG5, relaxed, &task->refs, 1); /* handed out: not a second time */
     }
-    MODEL_ASSERT(chunks_used * ROTI_SLOTS_CHUNK_SIZE == roti_task_slots_used() * 128);
+    MODEL_ASSERT(chunks_used * ROTI_SLOTS_CHUNK_SIZE ==
+                 roti_task_slots_used() * sizeof(struct rota_task));
 }
 
 MODEL_SURVIVES("SL3:0", "killed by model_slots; here the chunks stand where they stood last run");

@@ -44,8 +44,11 @@ NEVER(void roti_pool_unadmit(struct roti_pool *spawned, struct roti_worker *from
 NEVER(void roti_pool_spawned(struct roti_pool *spawned, struct roti_worker *from, bool internal))
 NEVER(void roti_pool_retire(struct roti_pool *ended, struct roti_worker *from, bool internal))
 NEVER(void roti_pool_exit(struct roti_pool *ended))
-NEVER(int roti_stack_get(struct roti_stack_cache *cache, size_t size,
-                         struct roti_stack **ret_stack))
+NEVER(int roti_stack_class(size_t size))
+NEVER(int roti_stack_promise(struct roti_stack_cache *cache, unsigned class_index))
+NEVER(int roti_stack_make(struct roti_stack_cache *cache, unsigned class_index,
+                          struct roti_stack **ret_stack))
+NEVER(void roti_stack_forgo(struct roti_stack_cache *cache, unsigned class_index))
 NEVER(void roti_stack_put(struct roti_stack_cache *cache, struct roti_stack *stack))
 NEVER(void roti_task_enqueue(struct rota_task *ready))
 NEVER(int roti_name_get(const char *name, char **ret_text))
