@@ -157,8 +157,8 @@ typedef void (*roti_suspend_fn)(struct rota_task *task);
 /* Installs such a function, NULL to remove it. For tests; any thread, so it must be thread-safe. */
 void roti_task_set_suspend_hook(roti_suspend_fn hook);
 
-/* For sched/step.h: gives a task its stack, on which it is parked before its first step; NULL: there
- * was none to be had, and the task has ended with -ENOMEM. The thread's context may be anybody's. */
+/* For sched/step.h: gives a task its stack, on which it is parked before its first step; NULL: none
+ * was to be had, and the task has ended with -ENOMEM. The thread's context may be anybody's. */
 struct roti_task_frame *roti_task_begin(struct roti_worker *worker, struct rota_task *task);
 
 /* The same: runs what the current task asks to be run on the loop's stack; gives back what a task
