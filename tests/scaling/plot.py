@@ -194,7 +194,7 @@ def draw_costs(pyplot, records, path):
                           [record[key] for record in points], style, color=colour, marker="o",
                           markersize=3, linewidth=1.2,
                           label=f"{100 * use:g} %{', fences' if system != 'rota' else ''}")
-        finish(axes, records, title, log=False)
+        finish(axes, records, title, log=key == "overhead_ns")
     save(pyplot, figure, grid, path)
 
 
