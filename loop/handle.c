@@ -68,7 +68,7 @@ static void fire(struct roti_timer *timer, struct roti_list *woken)
 static void arm_posted(struct rota_loop *loop, struct roti_handle_node *node)
 {
     node->work.extra &= ROTI_WORK_EXTRA_MAX & ~ROTI_HANDLE_ARRIVES;
-    roti_timer_arm(&loop->timers, &node->timer, node->when_ns, fire);
+    roti_timer_arm(&loop->timers, &node->timer, node->when_ns, ROTI_TIMER_CALLBACK, fire);
     if (node_move(node, ROTI_HANDLE_ARMING, ROTI_HANDLE_ARMED))
         return;
     (void)roti_timer_disarm(&node->timer);
@@ -196,7 +196,7 @@ static inline bool submit(struct rota_loop *loop, struct roti_handle_node *node,
                           bool timed)
 {
     if (own && timed) {
-        roti_timer_arm(&loop->timers, &node->timer, node->when_ns, fire);
+        roti_timer_arm(&loop->timers, &node->timer, node->when_ns, ROTI_TIMER_CALLBACK, fire);
         return true;
     }
     roti_worker_queues(&loop->worker, own, &node->work);

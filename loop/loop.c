@@ -5,6 +5,7 @@
 #include "loop/loop_impl.h"
 
 #include "loop/handle.h"
+#include "loop/syscall.h"
 #include "sched/base/alloc.h"
 #include "sched/base/assert.h"
 
@@ -60,6 +61,22 @@ static void driver_poll(void *arg, int64_t deadline_ns)
         (void)roti_timers_expire(&loop->timers, rota_time_ns(), TIMERS_PER_POLL);
 }
 
+static unsigned driver_help(void *arg)
+{
+    struct rota_loop *loop = arg;
+    int64_t now_ns = rota_time_ns();
+    unsigned count = roti_poller_rescue(&loop->poller);
+    if (roti_timers_next(&loop->timers) <= now_ns)
+        count += roti_timers_help(&loop->timers, now_ns, TIMERS_PER_POLL);
+    return count;
+}
+
+static bool driver_tick(void *arg, int64_t delay_ns)
+{
+    struct rota_loop *loop = arg;
+    return roti_sys_timerfd_set(loop->runtime->ticker_fd, delay_ns) == 0;
+}
+
 static bool driver_timers_due(void *arg)
 {
     struct rota_loop *loop = arg;
@@ -87,6 +104,8 @@ const struct roti_driver roti_loop_driver = {
     .now = driver_now,
     .real_time = !ROTI_SIM,
     .poll = driver_poll,
+    .help = driver_help,
+    .tick = driver_tick,
     .timers_due = driver_timers_due,
     .wake = driver_wake,
     .run = driver_run,

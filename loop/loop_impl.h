@@ -45,6 +45,7 @@ struct rota_runtime {
     rota_exception_fn exception_fn;
     void *exception_arg;
     int64_t slow_callback_ns;
+    int ticker_fd;          /* a timer that all pollers watch; -1: blocked loops are not helped */
     struct roti_stop *stop; /* the graceful stop: loop/stop.c */
     struct roti_spin lock;
     struct roti_list leftovers; /* under lock */

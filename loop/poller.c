@@ -34,6 +34,16 @@ unsigned roti_poller_take(struct roti_poller *poller)
     return poller->event_count > 0 ? poller->ops->take(poller) : 0;
 }
 
+unsigned roti_poller_rescue(struct roti_poller *poller)
+{
+    return poller->ops->rescue(poller);
+}
+
+int roti_poller_watch_ticker(struct roti_poller *poller, int fd)
+{
+    return poller->ops->watch_ticker(poller, fd);
+}
+
 void roti_poller_wake(struct roti_poller *poller)
 {
     poller->ops->wake(poller);

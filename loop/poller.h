@@ -8,7 +8,8 @@
  *          perform() suspends the calling task until the operation is complete, by whatever
  *          means. Above it nobody hears of readiness.
  * Threads. init, done, wait and take: the owner, that is the thread that runs the loop (done:
- *          whoever frees it). wake, add, remove, perform: any.
+ *          whoever frees it). rescue: a worker that holds the poll lock of the loop. wake, add,
+ *          remove, watch_ticker, perform: any.
  */
 #ifndef ROTI_POLLER_H
 #define ROTI_POLLER_H
@@ -65,11 +66,16 @@ struct roti_poller_ops {
     void (*done)(struct roti_poller *poller);
     void (*wait)(struct roti_poller *poller, int64_t timeout_ns);
     unsigned (*take)(struct roti_poller *poller);
+    unsigned (*rescue)(struct roti_poller *poller);
     void (*wake)(struct roti_poller *poller);
 
     /* Registers a descriptor for life: 0 or a negative errno. `shared`: a listener that other
      * pollers watch too, of which one is to be told of a connection. */
     int (*add)(struct roti_poller *poller, struct roti_io *io, bool shared);
+
+    /* Registers a timer that several pollers watch: when it has run out one of them that waits
+     * returns, or else the next wait of each. 0 or a negative errno. */
+    int (*watch_ticker)(struct roti_poller *poller, int fd);
 
     /* Ends the registration, before the descriptor is closed. */
     void (*remove)(struct roti_poller *poller, struct roti_io *io);
@@ -87,6 +93,10 @@ extern const struct roti_poller_ops roti_poller_epoll;
 #else
 #define ROTI_POLLER_BATCH 256
 #endif
+
+/* The same for whoever helps, in one call; it makes at most ROTI_RESCUE_CALLS of them. */
+#define ROTI_RESCUE_BATCH 64
+#define ROTI_RESCUE_CALLS 4
 
 struct roti_poller {
     const struct roti_poller_ops *ops;
@@ -125,6 +135,15 @@ void roti_poller_wait(struct roti_poller *poller, int64_t timeout_ns);
 /* Takes what has happened: wakes the tasks whose operations can go on. Returns the number of
  * descriptors that had news. */
 unsigned roti_poller_take(struct roti_poller *poller);
+
+/*
+ * Takes what has happened at a loop whose owner does not turn. Its wake may be among it: the owner
+ * does not wait, and looks at its inbox before it does. The caller holds the loop's poll lock.
+ */
+unsigned roti_poller_rescue(struct roti_poller *poller);
+
+/* As the table's. */
+int roti_poller_watch_ticker(struct roti_poller *poller, int fd);
 
 /* Makes a wait return, or the next one not block. Any number of calls end one wait. Any thread,
  * signal handlers included. */

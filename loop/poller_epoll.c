@@ -78,6 +78,13 @@ static void epoll_remove(struct roti_poller *poller, struct roti_io *io)
         roti_sys_epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, io->fd, 0, 0);
 }
 
+/* As with a listener: one that waits is told, and where nobody waits all are. */
+static int epoll_watch_ticker(struct roti_poller *poller, int fd)
+{
+    return roti_sys_epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd,
+                              EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, ROTI_IO_TOKEN_NONE);
+}
+
 /* Milliseconds that are no less; the argument is at most ROTI_POLLER_TIMEOUT_MAX_NS. */
 static int milliseconds_up(int64_t timeout_ns)
 {
@@ -127,19 +134,39 @@ static void epoll_wait_batch(struct roti_poller *poller, int64_t timeout_ns)
     poller->event_count = collect(poller, timeout_ns);
 }
 
-static unsigned epoll_take_batch(struct roti_poller *poller)
+/* Marks what a batch tells, and wakes who waited for it. */
+static unsigned take_events(const struct epoll_event *events, int count)
 {
     struct roti_list woken;
     unsigned news = 0;
     roti_list_init(&woken);
-    for (int i = 0; i < poller->event_count; i++) {
-        uint64_t token = poller->events[i].data.u64;
+    for (int i = 0; i < count; i++) {
+        uint64_t token = events[i].data.u64;
         if (token != ROTI_IO_TOKEN_NONE)
-            news += roti_io_edge(token, flags_of(poller->events[i].events), &woken);
+            news += roti_io_edge(token, flags_of(events[i].events), &woken);
     }
     if (!roti_list_empty(&woken))
         roti_wait_wake_all(&woken);
+    return news;
+}
+
+static unsigned epoll_take_batch(struct roti_poller *poller)
+{
+    int count = poller->event_count;
     poller->event_count = 0;
+    return take_events(poller->events, count);
+}
+
+/* With a batch of its own: the owner's may be half written. */
+static unsigned epoll_rescue(struct roti_poller *poller)
+{
+    struct epoll_event events[ROTI_RESCUE_BATCH];
+    unsigned news = 0;
+    int count = ROTI_RESCUE_BATCH;
+    for (int i = 0; i < ROTI_RESCUE_CALLS && count == ROTI_RESCUE_BATCH; i++) {
+        count = roti_sys_epoll_wait(poller->epoll_fd, events, ROTI_RESCUE_BATCH, 0);
+        news += take_events(events, count);
+    }
     return news;
 }
 
@@ -149,8 +176,10 @@ const struct roti_poller_ops roti_poller_epoll = {
     .done = epoll_done,
     .wait = epoll_wait_batch,
     .take = epoll_take_batch,
+    .rescue = epoll_rescue,
     .wake = epoll_wake,
     .add = epoll_add,
+    .watch_ticker = epoll_watch_ticker,
     .remove = epoll_remove,
     .perform = roti_io_perform_ready,
 };

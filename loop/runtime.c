@@ -8,6 +8,7 @@
 #include "loop/io_impl.h"
 #include "loop/loop_impl.h"
 #include "loop/stop.h"
+#include "loop/syscall.h"
 #include "sched/base/alloc.h"
 #include "sched/base/random.h"
 #include "sched/fork.h"
@@ -21,7 +22,7 @@
 #define QUARANTINE_MAX 65536 /* stacks: 16 GiB of address space at the default size */
 
 /* Whoever adds an option checks it in check_opts() and hands it on in run_init(). */
-_Static_assert(sizeof(struct rota_run_opts) == 64, "an option was added");
+_Static_assert(sizeof(struct rota_run_opts) == 72, "an option was added");
 
 /* What a run is made of. It is freed at its end, unless a task outlived the shutdown: somebody may
  * still wake that. */
@@ -83,6 +84,8 @@ static void report_task(struct roti_worker *worker, const char *text, struct rot
 
 static void release_loops(struct rota_runtime *runtime)
 {
+    if (runtime->ticker_fd >= 0)
+        roti_sys_close(runtime->ticker_fd);
     if (runtime->loops != NULL)
         for (unsigned i = 0; i < runtime->loop_count && runtime->loops[i] != NULL; i++)
             rota_loop_unref(runtime->loops[i]);
@@ -90,8 +93,22 @@ static void release_loops(struct rota_runtime *runtime)
     roti_free(runtime->workers, runtime->loop_count * sizeof *runtime->workers);
 }
 
-static int create_loops(struct rota_runtime *runtime, bool debug)
+/* The timer by which sleeping loops come to look after the others: see sched/sentinel.h. */
+static int create_ticker(struct rota_runtime *runtime)
 {
+    int r = roti_sys_timerfd();
+    if (r < 0)
+        return r;
+    runtime->ticker_fd = r;
+    r = 0;
+    for (unsigned i = 0; r == 0 && i < runtime->loop_count; i++)
+        r = roti_poller_watch_ticker(&runtime->loops[i]->poller, runtime->ticker_fd);
+    return r;
+}
+
+static int create_loops(struct rota_runtime *runtime, bool debug, bool no_help)
+{
+    runtime->ticker_fd = -1;
     runtime->loops = roti_zalloc(runtime->loop_count * sizeof *runtime->loops);
     runtime->workers = roti_zalloc(runtime->loop_count * sizeof *runtime->workers);
     int r = runtime->loops != NULL && runtime->workers != NULL ? 0 : -ENOMEM;
@@ -100,6 +117,8 @@ static int create_loops(struct rota_runtime *runtime, bool debug)
         if (r == 0)
             runtime->workers[i] = &runtime->loops[i]->worker;
     }
+    if (r == 0 && runtime->loop_count > 1 && !no_help)
+        r = create_ticker(runtime);
     if (r < 0)
         release_loops(runtime);
     return r;
@@ -118,7 +137,7 @@ static int run_init(struct run *run, const struct rota_run_opts *opts, const cha
     runtime->exception_fn = opts->exception_handler;
     runtime->exception_arg = opts->exception_arg;
     runtime->slow_callback_ns = opts->slow_callback_ns ? opts->slow_callback_ns : SLOW_CALLBACK_NS;
-    int r = create_loops(runtime, opts->debug);
+    int r = create_loops(runtime, opts->debug, opts->no_help);
     if (r < 0)
         return r;
     struct roti_pool_opts pool_opts = {
@@ -129,6 +148,7 @@ static int run_init(struct run *run, const struct rota_run_opts *opts, const cha
         .slow_ns = runtime->slow_callback_ns,
         .wipe_stacks = opts->wipe_stacks,
         .quarantine_count = opts->stack_quarantine,
+        .no_help = opts->no_help,
         .driver = &roti_loop_driver,
         .thread_start = thread_start,
         .thread_stop = thread_stop,
@@ -181,6 +201,9 @@ static void forget_parent(struct roti_pool *pool)
     roti_io_forget();
     for (unsigned i = 0; i < runtime->loop_count; i++)
         roti_loop_abandon(runtime->loops[i]);
+    if (runtime->ticker_fd >= 0)
+        roti_sys_close(runtime->ticker_fd);
+    runtime->ticker_fd = -1;
     roti_doorbell_forget();
     (void)roti_stop_done(runtime->stop);
 }
@@ -253,6 +276,8 @@ static struct roti_worker *choose_worker(struct roti_pool *pool)
     uint64_t random = roti_random(roti_thread_self());
     struct roti_worker *one = pool->workers[(random >> 32) % pool->worker_count];
     struct roti_worker *two = pool->workers[(random & UINT32_MAX) % pool->worker_count];
+    one = roti_sentinel_avoid_blocked(one);
+    two = roti_sentinel_avoid_blocked(two);
     return roti_ring_count(&one->ring) <= roti_ring_count(&two->ring) ? one : two;
 }
 

@@ -39,7 +39,7 @@ int rota_sleep_until(int64_t when_ns)
     if (r < 0)
         return r;
     roti_wait_link(&wait, &sleep.waits); /* nobody else knows the timer yet */
-    roti_timer_arm(&loop->timers, &sleep.timer, when_ns, fire);
+    roti_timer_arm(&loop->timers, &sleep.timer, when_ns, ROTI_TIMER_TASK, fire);
     r = roti_wait_suspend();
     if (r >= 0)
         return 0;

@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +83,18 @@ WRAPPER int roti_sys_epoll_create(void)
 WRAPPER int roti_sys_eventfd(void)
 {
     return (int)CALL(eventfd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+WRAPPER int roti_sys_timerfd(void)
+{
+    return (int)CALL(timerfd_create, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+WRAPPER int roti_sys_timerfd_set(int fd, int64_t delay_ns)
+{
+    struct itimerspec when = {.it_value.tv_sec = (time_t)(delay_ns / NS_PER_SECOND),
+                              .it_value.tv_nsec = (long)(delay_ns % NS_PER_SECOND)};
+    return (int)CALL_AGAIN(timerfd_settime, timerfd_settime(fd, 0, &when, NULL));
 }
 
 WRAPPER int roti_sys_epoll_ctl(int epoll_fd, int command, int fd, uint32_t events, uint64_t data)

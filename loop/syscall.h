@@ -26,6 +26,8 @@
     X(epoll_pwait2)                                                                                \
     X(epoll_wait)                                                                                  \
     X(eventfd)                                                                                     \
+    X(timerfd_create)                                                                              \
+    X(timerfd_settime)                                                                             \
     X(read)                                                                                        \
     X(write)                                                                                       \
     X(poll)                                                                                        \
@@ -74,6 +76,10 @@ const char *roti_syscall_name(enum roti_syscall site);
 /* Close-on-exec and, where there is such a thing, non-blocking. */
 int roti_sys_epoll_create(void);
 int roti_sys_eventfd(void);
+int roti_sys_timerfd(void);
+
+/* Has the timer run out once, after that time (> 0); it is readable then. */
+int roti_sys_timerfd_set(int fd, int64_t delay_ns);
 
 int roti_sys_epoll_ctl(int epoll_fd, int command, int fd, uint32_t events, uint64_t data);
 

@@ -78,7 +78,7 @@ static void set_deadline(struct rota_timeout *timeout, int64_t when_ns)
     if (when_ns <= loop->worker.driver->now(loop))
         expire(scope);
     else
-        roti_timer_arm(&loop->timers, &scope->timer, when_ns, fire);
+        roti_timer_arm(&loop->timers, &scope->timer, when_ns, ROTI_TIMER_TASK, fire);
 }
 
 /* Whether `timeout` is among the scopes that the task is in. Does not look into it. */

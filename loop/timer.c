@@ -27,19 +27,21 @@ void roti_timers_init(struct roti_timers *timers, int64_t now_ns)
 }
 
 void roti_timer_arm(struct roti_timers *timers, struct roti_timer *timer, int64_t deadline_ns,
-                    roti_timer_fn fire)
+                    enum roti_timer_kind kind, roti_timer_fn fire)
 {
     ROTI_PLAIN_WRITE(&timer->timers);
     timer->node.place = ROTI_WHEEL_OUT;
     timer->timers = timers;
+    timer->node.extra = (uint8_t)kind;
     timer->fire = fire;
     roti_spin_lock(&timers->lock);
     ROTI_PLAIN_WRITE(&timers->wheel);
     roti_wheel_add(&timers->wheel, &timer->node, deadline_ns);
     /* [TM2] relaxed: written under the lock only, which is held. */
     if (deadline_ns < roti_load(TM2, relaxed, &timers->next_ns))
-        /* [TM3] relaxed: the owner alone arms and looks, so it reads its own store or a later one
-         * of the lock's holders. Disarming leaves the bound too early, never too late. */
+        /* [TM3] relaxed: the owner alone arms, and sleeps by it, so it reads its own store or a
+         * later one of the lock's holders. Disarming leaves the bound too early, never too late.
+         * Who would help and reads an old one comes again. */
         roti_store(TM3, relaxed, &timers->next_ns, deadline_ns);
     roti_spin_unlock(&timers->lock);
 }
@@ -55,29 +57,56 @@ bool roti_timer_disarm(struct roti_timer *timer)
     return removed;
 }
 
+/* Fires one batch of what is due, or of the tasks' part of it. Under the lock. Returns how many
+ * timers were met, at most `count_max`; *ret_more: there may be others. */
+static unsigned fire_batch(struct roti_timers *timers, int64_t now_ns, unsigned count_max,
+                           bool owner, struct roti_list *woken, bool *ret_more)
+{
+    unsigned count = 0;
+    struct roti_wheel_node *node = NULL;
+    ROTI_PLAIN_WRITE(&timers->wheel);
+    if (owner)
+        roti_wheel_unshelve(&timers->wheel);
+    while (count < FIRE_BATCH_MAX && count < count_max &&
+           (node = roti_wheel_expire(&timers->wheel, now_ns)) != NULL) {
+        struct roti_timer *timer = roti_container_of(node, struct roti_timer, node);
+        if (owner || node->extra == ROTI_TIMER_TASK)
+            timer->fire(timer, woken);
+        else
+            roti_wheel_shelve(&timers->wheel, node);
+        count++;
+    }
+    /* [TM4] relaxed: as [TM3]. */
+    roti_store(TM4, relaxed, &timers->next_ns, roti_wheel_next_deadline(&timers->wheel));
+    *ret_more = node != NULL;
+    return count;
+}
+
 unsigned roti_timers_expire(struct roti_timers *timers, int64_t now_ns, unsigned count_max)
 {
     unsigned count = 0;
     bool more = true;
-    while (more) {
+    while (more && count < count_max) {
         struct roti_list woken;
         roti_list_init(&woken);
-        unsigned batch = 0;
-        struct roti_wheel_node *node = NULL;
         roti_spin_lock(&timers->lock);
-        ROTI_PLAIN_WRITE(&timers->wheel);
-        while (batch < FIRE_BATCH_MAX && count < count_max &&
-               (node = roti_wheel_expire(&timers->wheel, now_ns)) != NULL) {
-            struct roti_timer *timer = roti_container_of(node, struct roti_timer, node);
-            timer->fire(timer, &woken);
-            batch++;
-            count++;
-        }
-        /* [TM4] relaxed: as [TM3]. */
-        roti_store(TM4, relaxed, &timers->next_ns, roti_wheel_next_deadline(&timers->wheel));
+        count += fire_batch(timers, now_ns, count_max - count, true, &woken, &more);
         roti_spin_unlock(&timers->lock);
         roti_wait_wake_all(&woken);
-        more = node != NULL && count < count_max;
+    }
+    return count;
+}
+
+unsigned roti_timers_help(struct roti_timers *timers, int64_t now_ns, unsigned count_max)
+{
+    unsigned count = 0;
+    bool more = true;
+    while (more && count < count_max && roti_spin_try_lock(&timers->lock)) {
+        struct roti_list woken;
+        roti_list_init(&woken);
+        count += fire_batch(timers, now_ns, count_max - count, false, &woken, &more);
+        roti_spin_unlock(&timers->lock);
+        roti_wait_wake_all(&woken);
     }
     return count;
 }

@@ -42,6 +42,7 @@ enum roti_wheel_place {
     ROTI_WHEEL_HEAP,  /* its tick has come, out of order: below `heap` */
     ROTI_WHEEL_SLOT,  /* in slot[level][index], or in the cascade that emptied it */
     ROTI_WHEEL_NEVER, /* in the list of those with deadline INT64_MAX */
+    ROTI_WHEEL_SHELF, /* due, and laid aside */
 };
 
 struct roti_wheel_node;
@@ -57,7 +58,7 @@ struct roti_wheel_tree {
  * node is linked, and deadline and sequence stay readable afterwards. */
 struct roti_wheel_node {
     union {
-        struct roti_list links;      /* RUN, SLOT, NEVER */
+        struct roti_list links;      /* RUN, SLOT, NEVER, SHELF */
         struct roti_wheel_tree tree; /* HEAP */
     };
     int64_t deadline_ns;
@@ -65,6 +66,7 @@ struct roti_wheel_node {
     uint8_t place;     /* enum roti_wheel_place */
     uint8_t level;     /* SLOT */
     uint8_t index;     /* SLOT */
+    uint8_t extra;     /* the embedding struct's */
 };
 
 struct roti_wheel {
@@ -77,6 +79,7 @@ struct roti_wheel {
     struct roti_wheel_node *heap; /* ... and the root of those that came out of order */
     struct roti_list cascade;     /* a slot's nodes on their way down */
     struct roti_list never;
+    struct roti_list shelf;
     uint64_t occupied[ROTI_WHEEL_LEVEL_COUNT]; /* bit i: slot[level][i] is not empty */
     struct roti_list slot[ROTI_WHEEL_LEVEL_COUNT][ROTI_WHEEL_SLOT_COUNT];
 };
@@ -96,7 +99,8 @@ bool roti_wheel_remove(struct roti_wheel *wheel, struct roti_wheel_node *node);
  * ever be due. Never later than the earliest deadline, and equal to it unless more than
  * ROTI_WHEEL_SCAN_MAX timers share the earliest slot; then it may be that slot's first instant,
  * at which roti_wheel_expire() spreads the slot. Not later than the wheel's time while a cascade
- * is unfinished: do not sleep, call roti_wheel_expire() again next turn.
+ * is unfinished or the shelf holds something: do not sleep, call roti_wheel_expire() again next
+ * turn.
  */
 int64_t roti_wheel_next_deadline(struct roti_wheel *wheel);
 
@@ -107,6 +111,11 @@ int64_t roti_wheel_next_deadline(struct roti_wheel *wheel);
  * stays where it was.
  */
 struct roti_wheel_node *roti_wheel_expire(struct roti_wheel *wheel, int64_t now_ns);
+
+/* Lays aside a node that roti_wheel_expire() has just returned: it is in the wheel again, and is
+ * not returned until roti_wheel_unshelve() has put all such nodes back into their order. */
+void roti_wheel_shelve(struct roti_wheel *wheel, struct roti_wheel_node *node);
+void roti_wheel_unshelve(struct roti_wheel *wheel);
 
 /* Unlinks and returns any node, due or not; NULL when the wheel is empty. To tear down. */
 struct roti_wheel_node *roti_wheel_drain(struct roti_wheel *wheel);

@@ -47,6 +47,12 @@ void roti_server_dismiss(struct rota_server *server)
 
 /* ---- Its place ---- */
 
+/* The loop, or another one where that is blocked. */
+static unsigned unblocked(const struct rota_server *server, unsigned index)
+{
+    return roti_sentinel_avoid_blocked(&server->runtime->loops[index]->worker)->index;
+}
+
 /* The one of two loops that has fewer connections. Under the lock. */
 static unsigned choose_loop(const struct rota_server *server, uint64_t random)
 {
@@ -55,6 +61,8 @@ static unsigned choose_loop(const struct rota_server *server, uint64_t random)
         return 0;
     unsigned one = (unsigned)(random % count);
     unsigned two = (one + 1 + (unsigned)((random >> 32) % (count - 1))) % count;
+    one = unblocked(server, one);
+    two = unblocked(server, two);
     return server->loop_counts[two] < server->loop_counts[one] ? two : one;
 }
 
@@ -64,7 +72,8 @@ static void take_place(struct roti_connection *connection, const struct rota_loo
     struct rota_server *server = connection->server;
     uint64_t random = roti_random(roti_thread_self());
     roti_spin_lock(&server->lock);
-    connection->loop_index = loop != NULL ? loop->worker.index : choose_loop(server, random);
+    connection->loop_index =
+        loop != NULL ? unblocked(server, loop->worker.index) : choose_loop(server, random);
     server->loop_counts[connection->loop_index]++;
     roti_spin_unlock(&server->lock);
 }

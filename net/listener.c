@@ -87,7 +87,6 @@ static int start_acceptor(struct roti_listener *listener)
     const struct rota_task_opts opts = {
         .name = "accept",
         .arg_release = roti_accept_release,
-        .pinned = server->opts.accept != ROTA_ACCEPT_HANDOVER,
     };
     roti_server_hold(server);
     int r = roti_server_spawn(server, listener->loop, roti_accept_run, listener, &opts, 0);

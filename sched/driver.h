@@ -46,6 +46,18 @@ struct roti_driver {
      */
     void (*poll)(void *loop, int64_t deadline_ns);
 
+    /*
+     * Does for a loop that does not turn what any thread can do: takes what is ready and wakes its
+     * tasks, fires what is due of tasks' timers. Leaves callbacks to the owner. Never blocks, and
+     * waits for no lock of the owner's. The number of events and timers. A worker of the pool that
+     * holds the loop's poll lock.
+     */
+    unsigned (*help)(void *loop);
+
+    /* After so long one loop of those that sleep returns from poll(), or each that does not from
+     * its next. Takes the place of what was set before. False: it could not be set. Owner only. */
+    bool (*tick)(void *loop, int64_t delay_ns);
+
     /* True if a timer is armed that is due now. Owner only; cheap, no system call without timers.
      */
     bool (*timers_due)(void *loop);

@@ -67,6 +67,12 @@ bool roti_inbox_empty(_Atomic(struct roti_link *) *list)
     return head == NULL || head == &roti_inbox_closed_mark;
 }
 
+bool roti_inbox_parked(const struct roti_inbox *inbox)
+{
+    /* [I13] relaxed: a hint, or the look that a Dekker function orders after a mark. */
+    return roti_load(I13, relaxed, &inbox->state) == ROTI_INBOX_PARKED;
+}
+
 bool roti_inbox_park(struct roti_inbox *inbox)
 {
     uint32_t running = ROTI_INBOX_RUNNING;

@@ -82,6 +82,9 @@ static inline bool roti_inbox_quiet(_Atomic(struct roti_link *) *list)
     return roti_load(I12, relaxed, list) == NULL;
 }
 
+/* Whether the owner sleeps, or is about to. A hint, but behind a Dekker function. Any thread. */
+bool roti_inbox_parked(const struct roti_inbox *inbox);
+
 /* Whether a list holds nothing (or is closed). */
 bool roti_inbox_empty(_Atomic(struct roti_link *) *list);
 

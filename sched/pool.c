@@ -127,6 +127,7 @@ static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsi
     worker->pool = pool;
     worker->driver = pool->driver;
     worker->index = index;
+    worker->slept = true;
     roti_fifo_init(&worker->local);
     roti_fifo_init(&worker->due);
     roti_stack_cache_init(&worker->stack_cache);
@@ -171,6 +172,7 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     roti_store(PL18, relaxed, &pool->phase, (int)ROTI_RUNNING_PHASE);
     roti_idle_init(&pool->idle, pool->worker_count);
     roti_figures_init(pool, opts->figures);
+    roti_sentinel_init(pool, pool->worker_count > 1 && !opts->no_help);
     for (unsigned i = 0; i < pool->worker_count; i++)
         worker_init(pool->workers[i], pool, i, opts->wipe_stacks);
     return 0;

@@ -18,6 +18,7 @@
 
 #include "sched/idle.h"
 #include "sched/fork.h"
+#include "sched/sentinel.h"
 #include "sched/worker.h"
 
 #include <semaphore.h>
@@ -39,6 +40,7 @@ struct roti_pool_opts {
     bool figures;              /* steps are timed from the start */
     bool debug;                /* checks that cost more */
     int64_t slow_ns;           /* debug: steps that take so long are reported; 0: none */
+    bool no_help;              /* blocked loops are left alone */
     bool wipe_stacks;          /* of tasks that have ended */
     unsigned quarantine_count; /* stacks of ended tasks that stay inaccessible for a while */
     const struct roti_driver *driver;
@@ -61,9 +63,11 @@ struct roti_pool {
     _Atomic(int) enter_error;     /* of a thread that failed */
     struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
     struct roti_idle idle;
-    _Atomic(int) phase;                 /* enum roti_phase */
-    _Atomic(bool) exit;                 /* somebody asked by ROTA_EXIT */
-    _Atomic(uint32_t) internal_live;    /* tasks of the runtime itself */
+    struct roti_sentinel sentinel;
+    void (*watchdog_rises)(struct roti_pool *pool); /* ends its rest; NULL: it never rests */
+    _Atomic(int) phase;                             /* enum roti_phase */
+    _Atomic(bool) exit;                             /* somebody asked by ROTA_EXIT */
+    _Atomic(uint32_t) internal_live;                /* tasks of the runtime itself */
     _Atomic(uint64_t) foreign_admitted; /* tasks of threads that run no loop: accounted for */
     _Atomic(uint64_t) foreign_spawned;  /* and visible to listings */
     _Atomic(uint32_t) foreign;          /* such threads that are inside a worker's queues */

@@ -27,6 +27,8 @@
 #include "sched/registry.h"
 #include "sched/step.h"
 
+#include <sched.h>
+
 /* Steps of each queue in one turn, before the other has its turn. */
 #define LOCAL_BUDGET 244
 #define RING_BUDGET 61
@@ -115,6 +117,7 @@ void roti_pool_wake_one(struct roti_pool *pool)
 static void post_task(struct roti_worker *worker, struct rota_task *task)
 {
     struct roti_pool *pool = worker->pool;
+    worker = roti_sentinel_avoid_blocked(worker);
     roti_task_set_worker(task, worker);
     if (roti_inbox_push(&worker->inbox.tasks, &task->work.link) == ROTI_PUSH_FIRST)
         roti_worker_notify(worker);
@@ -228,9 +231,13 @@ static void poll_now(struct roti_worker *worker)
 {
     worker->steps = 0;
     leave_task(worker);
-    poll(worker, 0);
+    if (roti_spin_try_lock(&worker->poll_lock)) { /* else somebody polls for this loop */
+        poll(worker, 0);
+        roti_spin_unlock(&worker->poll_lock);
+    }
     if (worker->unannounced)
         announce(worker); /* [I3] */
+    roti_sentinel_look(worker, worker->polled_ns, false);
 }
 
 /* The next look at the clock comes after `interval` steps, but not later than a poll is due. */
@@ -371,6 +378,28 @@ static int steal_from(struct roti_worker *worker, struct roti_worker *victim)
     return count;
 }
 
+unsigned roti_worker_help(struct roti_worker *worker, struct roti_worker *blocked)
+{
+    unsigned news = 0;
+    roti_count(worker, helps, 1);
+    if (roti_spin_try_lock(&blocked->poll_lock)) {
+        worker->polling = true;
+        news = worker->driver->help(blocked->loop);
+        worker->polling = false;
+        roti_spin_unlock(&blocked->poll_lock);
+        roti_count(worker, rescued, news);
+    }
+    int stolen = steal_from(worker, blocked);
+    if (stolen > 0) {
+        roti_count(worker, tasks_stolen, stolen);
+        worker->unannounced = true;
+        news += (unsigned)stolen;
+    }
+    if (worker->unannounced)
+        announce(worker); /* [I3] */
+    return news;
+}
+
 /* One look at every other loop, beginning at a random one. As steal_from(). */
 static int steal_round(struct roti_worker *worker)
 {
@@ -475,11 +504,15 @@ static void sleep_in_poll(struct roti_worker *worker)
     roti_count(worker, parks, 1);
     worker->parked = true;
     poll(worker, sleep_deadline(worker));
+    roti_spin_unlock(&worker->poll_lock);
     roti_worker_awake(worker);
     worker->steps = 0;
     set_clock_interval(worker, 1);
     worker->polled_ns = worker->driver->now(worker->loop);
     roti_count(worker, idle_ns, worker->polled_ns - begun_ns);
+    worker->slept = true;
+    if (!has_own_work(worker)) /* else before it is run */
+        roti_sentinel_look(worker, worker->polled_ns, true);
 }
 
 /* The park protocol: announce, look again, sleep, take the announcement back. */
@@ -491,6 +524,13 @@ static void park(struct roti_worker *worker)
     roti_context_park(worker->thread_object);
     if (roti_stack_trim(&worker->stack_cache, worker->driver->now(worker->loop)))
         return; /* there is more to trim: a turn comes between two batches */
+    /* Before the inbox says PARKED: who polls for this loop may take its wake out of the poller.
+     * That is over soon, and meanwhile there may be work: turn once more. */
+    if (!roti_spin_try_lock(&worker->poll_lock)) {
+        roti_pause();
+        (void)sched_yield();
+        return;
+    }
     if (shared) {
         roti_idle_sleep(&pool->idle, worker->index);
         /* [D2] The announcement comes before every look below. Pairs with [D1] of a pusher. */
@@ -501,6 +541,7 @@ static void park(struct roti_worker *worker)
         sleep_in_poll(worker);
         return;
     }
+    roti_spin_unlock(&worker->poll_lock);
     leave_sleepers(worker);
 }
 
@@ -524,6 +565,10 @@ static void turn(struct roti_worker *worker)
         search_done(worker, true); /* [I2] */
     if (worker->unannounced)
         announce(worker); /* [I3] */
+    if (worker->slept && has_own_work(worker)) {
+        worker->slept = false;
+        roti_sentinel_rise(worker);
+    }
     if (!roti_fifo_empty(&worker->local) || !roti_fifo_empty(&worker->due))
         run_local(worker);
     if (!roti_ring_empty(&worker->ring))

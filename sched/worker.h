@@ -18,6 +18,7 @@
 #include "sched/inbox.h"
 #include "sched/overflow.h"
 #include "sched/ready_ring.h"
+#include "sched/sentinel.h"
 #include "sched/stack.h"
 
 #include <pthread.h>
@@ -43,6 +44,8 @@ struct rota_task;
     X(wakes_received, "times a wake ended this loop's sleep")                                      \
     X(posts_received, "items taken from the inbox")                                                \
     X(migrations, "tasks resumed here that last ran elsewhere")                                    \
+    X(helps, "times a blocked loop was helped from here")                                          \
+    X(rescued, "events and timers of blocked loops that were taken here")                          \
     X(parks, "times the loop went to sleep")                                                       \
     X(idle_ns, "time asleep")
 
@@ -95,12 +98,15 @@ struct roti_worker {
     bool polling;            /* inside the driver's poll */
     bool unannounced;        /* a poll has pushed tasks to the ring, and woken nobody for them */
     bool searching;          /* holds a searcher's token of the pool */
+    bool slept;              /* has run nothing since its sleep */
     pthread_t thread;
     struct roti_overflow_thread overflow_thread; /* its alternate signal stack */
 
     /* ---- shared ---- */
     struct roti_ring ring;
     struct roti_inbox inbox;
+    struct roti_spin poll_lock; /* whoever is inside the poller, or works through its batch */
+    struct roti_watch watch;
     struct roti_counters counters;
     _Atomic(uint64_t) admitted; /* tasks accounted for here; owner writes, worker 0 reads */
     struct roti_figures figures;
@@ -127,6 +133,11 @@ void roti_worker_notify(struct roti_worker *worker);
 /* The driver's poll has waited, and is about to take what is ready: the loop counts as awake. On
  * the worker's thread; idempotent. */
 void roti_worker_awake(struct roti_worker *worker);
+
+/* Does for a loop that does not turn what others can do: polls in its place, fires its tasks'
+ * timers, and takes ready tasks of its. Waits for nothing that the owner holds. Returns how much
+ * there was. On the worker's thread. */
+unsigned roti_worker_help(struct roti_worker *worker, struct roti_worker *blocked);
 
 /* Runs turns until the pool stops this worker. On the worker's thread. */
 void roti_worker_main(struct roti_worker *worker);

@@ -50,6 +50,10 @@ MODEL_ABSENT(void, roti_poller_wait, struct roti_poller *poller, int64_t timeout
 MODEL_ABSENT(unsigned, roti_poller_take, struct roti_poller *poller)
 MODEL_ABSENT(unsigned, roti_timers_expire, struct roti_timers *timers, int64_t now_ns,
              unsigned count_max)
+MODEL_ABSENT(unsigned, roti_timers_help, struct roti_timers *timers, int64_t now_ns,
+             unsigned count_max)
+MODEL_ABSENT(unsigned, roti_poller_rescue, struct roti_poller *poller)
+MODEL_ABSENT(int, roti_sys_timerfd_set, int fd, int64_t delay_ns)
 MODEL_ABSENT(int64_t, roti_timers_next, struct roti_timers *timers)
 MODEL_ABSENT(void, roti_handle_run, struct rota_loop *running, struct roti_work *work)
 MODEL_ABSENT(void, roti_handle_drop, struct rota_loop *closing, struct roti_work *work)

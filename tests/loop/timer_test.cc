@@ -432,9 +432,10 @@ TEST(TimerDeadline, H47_ATurnFiresNoMoreThanItsShare)
     roti_timers_init(timers.get(), 0);
     EXPECT_EQ(INT64_MAX, roti_timers_next(timers.get()));
     for (std::size_t i = 0; i < counters.size(); i++)
-        roti_timer_arm(
-            timers.get(), &counters[i].timer, static_cast<std::int64_t>(i + 1) * 1000,
-            [](roti_timer *timer, roti_list *) { reinterpret_cast<Counter *>(timer)->fired++; });
+        roti_timer_arm(timers.get(), &counters[i].timer, static_cast<std::int64_t>(i + 1) * 1000,
+                       ROTI_TIMER_TASK, [](roti_timer *timer, roti_list *) {
+                           reinterpret_cast<Counter *>(timer)->fired++;
+                       });
     EXPECT_EQ(1000, roti_timers_next(timers.get()));
     EXPECT_TRUE(roti_timer_disarm(&counters[0].timer));
     EXPECT_FALSE(roti_timer_disarm(&counters[0].timer));

@@ -150,4 +150,36 @@ LOOP = [
              "        (void)same;\n        (void)seen;")]),
 ]
 
-FAULTS = DEKKER + RING + SLEEP + TASKS + LOOP
+HELP = [
+    Fault(
+        "owner_parks_unlocked", "H15",
+        "a loop parks while a helper polls for it, and may take its wake",
+        "sched/worker.c", "help", "help_return", [
+            ("    if (!roti_spin_try_lock(&worker->poll_lock)) {\n        roti_pause();",
+             "    (void)roti_spin_try_lock(&worker->poll_lock);\n"
+             "    if (false) {\n        roti_pause();")]),
+    Fault(
+        "helper_polls_unlocked", "H15",
+        "a helper polls without a look whether the owner has come back and sleeps",
+        "sched/worker.c", "help", "help_return", [
+            ("    if (roti_spin_try_lock(&blocked->poll_lock)) {",
+             "    (void)roti_spin_try_lock(&blocked->poll_lock);\n    if (true) {")]),
+    Fault(
+        "rest_not_ended", "H15",
+        "a loop that has slept runs a task while nobody looks after it",
+        "sched/sentinel.c", "help", "-", [
+            ("    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting) != 0)\n",
+             "    if (false)\n")]),
+    Fault(
+        "rest_without_second_look", "H15",
+        "the looks come to rest although a loop has woken meanwhile",
+        "sched/sentinel.c", "help", "help_rise", [
+            ("    if (all_parked(pool, self))\n", "    if (all_parked(pool, self) || true)\n")]),
+    Fault(
+        "look_sets_no_ticker", "H15",
+        "a look that finds nothing is the last one",
+        "sched/sentinel.c", "help", "-", [
+            ("    set_ticker(self, interval_ns + interval_ns / 4);\n", "")]),
+]
+
+FAULTS = DEKKER + RING + SLEEP + TASKS + LOOP + HELP

@@ -124,4 +124,14 @@ FAULTS = [
              "    taken.head = first;"),
             ("    struct roti_link *oldest = NULL;",
              "    struct roti_link *first = newest;")]),
+    Fault(
+        "blocked_only_robbed", "H15",
+        "a blocked loop's ready tasks are taken, and its poller is left alone",
+        "sched/worker.c", "sim", "blocked", [
+            ("    if (roti_spin_try_lock(&blocked->poll_lock)) {", "    if (false) {")]),
+    Fault(
+        "timers_not_helped", "H15",
+        "a blocked loop's poller is looked after, and its timers are not",
+        "loop/loop.c", "sim", "blocked", [
+            ("    if (roti_timers_next(&loop->timers) <= now_ns)\n", "    if (false)\n")]),
 ]

@@ -186,6 +186,39 @@ ssize_t roti_sys_read(int fd, void *buffer, size_t size)
     return sizeof(uint64_t);
 }
 
+/* ---- timerfd ---- */
+
+int roti_sys_timerfd(void)
+{
+    return make(sizeof(struct sim_timerfd), SIM_FILE_TIMER);
+}
+
+/* The number may be closed, or another file's by now. */
+static void run_out(void *arg, uint64_t number)
+{
+    struct sim_file *file = sim_file_of((int)(intptr_t)arg);
+    struct sim_timerfd *timer = (struct sim_timerfd *)file;
+    if (file == NULL || file->kind != SIM_FILE_TIMER || timer->setting != number)
+        return;
+    timer->expired = true;
+    sim_trace("timer %d runs out\n", (int)(intptr_t)arg);
+    sim_file_event(file, EPOLLIN);
+}
+
+int roti_sys_timerfd_set(int fd, int64_t delay_ns)
+{
+    static uint64_t settings;
+    sim_kernel_enter();
+    struct sim_file *file = sim_file_of(fd);
+    if (file == NULL || file->kind != SIM_FILE_TIMER)
+        sim_fail("%d is no timer", fd);
+    struct sim_timerfd *timer = (struct sim_timerfd *)file;
+    timer->setting = ++settings;
+    timer->expired = false;
+    sim_at(sim_now() + delay_ns, run_out, (void *)(intptr_t)fd, timer->setting);
+    return 0;
+}
+
 /* ---- epoll ---- */
 
 static uint32_t events_of(const struct sim_file *file)
@@ -193,6 +226,8 @@ static uint32_t events_of(const struct sim_file *file)
     switch (file->kind) {
     case SIM_FILE_EVENT:
         return (((const struct sim_eventfd *)file)->count > 0 ? EPOLLIN : 0) | EPOLLOUT;
+    case SIM_FILE_TIMER:
+        return ((const struct sim_timerfd *)file)->expired ? EPOLLIN : 0;
     case SIM_FILE_SOCKET:
         return sim_socket_events(file);
     default:

@@ -18,7 +18,13 @@
 #define SIM_FD_FIRST 1000 /* numbers that no real descriptor of the process has */
 #define SIM_FD_MAX 512
 
-enum sim_file_kind { SIM_FILE_NULL, SIM_FILE_EPOLL, SIM_FILE_EVENT, SIM_FILE_SOCKET };
+enum sim_file_kind {
+    SIM_FILE_NULL,
+    SIM_FILE_EPOLL,
+    SIM_FILE_EVENT,
+    SIM_FILE_TIMER,
+    SIM_FILE_SOCKET
+};
 
 struct sim_file {
     enum sim_file_kind kind;
@@ -47,6 +53,12 @@ struct sim_epoll {
 struct sim_eventfd {
     struct sim_file file;
     uint64_t count;
+};
+
+struct sim_timerfd {
+    struct sim_file file;
+    uint64_t setting; /* the number of the last one: earlier ones do nothing when they run out */
+    bool expired;
 };
 
 /* kernel.c */

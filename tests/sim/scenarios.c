@@ -12,9 +12,17 @@
 #include <rota/timeout.h>
 #include <string.h>
 
-const struct sim_scenario *const sim_scenarios[] = {
-    &scenario_tree,  &scenario_hold,   &scenario_together, &scenario_cancel, &scenario_futures,
-    &scenario_posts, &scenario_timers, &scenario_echo,     &scenario_calls,  NULL};
+const struct sim_scenario *const sim_scenarios[] = {&scenario_tree,
+                                                    &scenario_hold,
+                                                    &scenario_together,
+                                                    &scenario_cancel,
+                                                    &scenario_futures,
+                                                    &scenario_posts,
+                                                    &scenario_timers,
+                                                    &scenario_echo,
+                                                    &scenario_calls,
+                                                    &scenario_blocked,
+                                                    NULL};
 
 bool scenario_is_shortage(int error)
 {
@@ -29,14 +37,26 @@ static void keep_quiet(const struct rota_error_info *info, void *arg)
     (void)arg;
 }
 
-void scenario_run(rota_task_fn fn, void *arg)
+static void run(rota_task_fn fn, void *arg, bool no_help)
 {
-    struct rota_run_opts opts = {
-        .loops = 1 + sim_draw(4), .no_signals = true, .exception_handler = keep_quiet};
+    struct rota_run_opts opts = {.loops = 1 + sim_draw(4),
+                                 .no_signals = true,
+                                 .no_help = no_help,
+                                 .exception_handler = keep_quiet};
     roti_stack_trim_override(INT64_MAX); /* a loop that wakes up to trim would hide a lost wake */
     int r = rota_run(fn, arg, &opts);
     if (r != 0 && !scenario_is_shortage(r))
         sim_fail("the run returned %d (%s)", r, r < 0 ? rota_error_name(r) : "");
+}
+
+void scenario_run(rota_task_fn fn, void *arg)
+{
+    run(fn, arg, sim_draw(4) != 0);
+}
+
+void scenario_run_helped(rota_task_fn fn, void *arg)
+{
+    run(fn, arg, false);
 }
 
 __attribute__((noinline)) void scenario_scribble(void)

@@ -12,8 +12,12 @@
 #include <rota/runtime.h>
 
 /* Runs `fn` as the first task, on one to four loops, and checks that it returned 0; or that the
- * kernel or the allocator has refused the start of the run. */
+ * kernel or the allocator has refused the start of the run. In most runs loops do not help each
+ * other: whoever looks after blocked loops would also find what a lost wake has left behind. */
 void scenario_run(rota_task_fn fn, void *arg);
+
+/* The same where they always do. */
+void scenario_run_helped(rota_task_fn fn, void *arg);
 
 /* Whether this is how something fails that lacks memory, descriptors or threads. */
 bool scenario_is_shortage(int error);
@@ -36,5 +40,6 @@ extern const struct sim_scenario scenario_posts;
 extern const struct sim_scenario scenario_timers;
 extern const struct sim_scenario scenario_echo;
 extern const struct sim_scenario scenario_calls;
+extern const struct sim_scenario scenario_blocked;
 
 #endif

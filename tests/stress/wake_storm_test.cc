@@ -4,8 +4,8 @@
  *
  * A ball goes to and fro: whoever gets it makes the future that he will wait for, hands the ball
  * over by completing the other's, and waits. With one ball all loops sleep between two hand-overs,
- * and a wake that is lost is never made good, as nothing else happens: there are no timers. A
- * thread outside looks on and tells of a stall.
+ * and a wake that is lost is never made good, as nothing else happens: there are no timers, and
+ * loops do not look after each other. A thread outside looks on and tells of a stall.
  */
 #include <cstdio>
 #include <thread>
@@ -121,35 +121,38 @@ struct Ball {
 stress::Latencies play(unsigned loop_count, Kind kind, std::size_t ball_count, std::int64_t throws)
 {
     std::vector<Ball> balls(ball_count);
-    EXPECT_EQ(0, loops::run(loop_count, [&] {
-                  std::vector<std::thread> threads;
-                  loops::Tasks tasks;
-                  unsigned place = 0;
-                  stress::Finish players(2 * ball_count);
-                  Game game = {throws, rota_running_loop(), players};
-                  for (Ball &ball : balls) {
-                      ball.game = &game;
-                      rota_future *first = ball.make(1);
-                      auto answer = [&ball, first] { return ball.answer(first); };
-                      auto begin = [&ball] { return ball.begin(true); };
-                      if (kind == Kind::pinned) {
-                          stress::start_on(place++ % loop_count, answer);
-                          stress::start_on(place % loop_count, begin);
-                          continue;
-                      }
-                      tasks.spawn(answer);
-                      if (kind == Kind::thread)
-                          threads.emplace_back([&ball] { ball.begin(false); });
-                      else
-                          tasks.spawn(begin);
-                  }
-                  players.wait();
-                  for (std::thread &thread : threads)
-                      thread.join();
-                  for (int status : tasks.join())
-                      EXPECT_EQ(0, status);
-                  return 0;
-              }));
+    rota_run_opts opts{};
+    opts.no_help = true; /* who looks after others would find what was lost */
+    auto body = [&] {
+        std::vector<std::thread> threads;
+        loops::Tasks tasks;
+        unsigned place = 0;
+        stress::Finish players(2 * ball_count);
+        Game game = {throws, rota_running_loop(), players};
+        for (Ball &ball : balls) {
+            ball.game = &game;
+            rota_future *first = ball.make(1);
+            auto answer = [&ball, first] { return ball.answer(first); };
+            auto begin = [&ball] { return ball.begin(true); };
+            if (kind == Kind::pinned) {
+                stress::start_on(place++ % loop_count, answer);
+                stress::start_on(place % loop_count, begin);
+                continue;
+            }
+            tasks.spawn(answer);
+            if (kind == Kind::thread)
+                threads.emplace_back([&ball] { ball.begin(false); });
+            else
+                tasks.spawn(begin);
+        }
+        players.wait();
+        for (std::thread &thread : threads)
+            thread.join();
+        for (int status : tasks.join())
+            EXPECT_EQ(0, status);
+        return 0;
+    };
+    EXPECT_EQ(0, loops::run(loop_count, body, opts));
     stress::Latencies sum;
     for (const Ball &ball : balls)
         sum += ball.latencies;

@@ -18,9 +18,9 @@
  *   Files and affinity, by which a run chooses its number of loops: every error that is not about
  *            waiting, and none may be seen.
  *
- * What must come of it. EINTR, and EAGAIN but of connect: nothing at all. A poll that fails:
- * nothing at all. Every other error of a stream's transfer: that error. Of other calls: success, or
- * that error.
+ * What must come of it. EINTR, and EAGAIN but of connect: nothing at all. A poll or a ticker that
+ * fails: nothing at all. Every other error of a stream's transfer: that error. Of other calls:
+ * success, or that error.
  */
 #include "tests/loop/failing_calls.h"
 #include "tests/sweep/rows.h"
@@ -93,7 +93,8 @@ bool may_answer(roti_syscall site, int error, unsigned loops)
 bool must_be_invisible(roti_syscall site, int error)
 {
     return error == -EINTR || (error == -EAGAIN && site != ROTI_SYSCALL_connect) ||
-           site == ROTI_SYSCALL_epoll_pwait2 || site == ROTI_SYSCALL_epoll_wait || is_advice(site);
+           site == ROTI_SYSCALL_epoll_pwait2 || site == ROTI_SYSCALL_epoll_wait ||
+           site == ROTI_SYSCALL_timerfd_settime || is_advice(site);
 }
 
 /* Has one epoll look at all its descriptors again: who is ready is announced once more. */

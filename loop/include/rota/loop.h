@@ -258,6 +258,8 @@ struct rota_counters {
     uint64_t wakes_received; /* times a wake ended this loop's sleep */
     uint64_t posts_received; /* items that other threads posted */
     uint64_t migrations;     /* tasks resumed here that last ran elsewhere */
+    uint64_t helps;          /* times a blocked loop was helped from here */
+    uint64_t rescued;        /* events and timers of blocked loops that were taken here */
     uint64_t parks;          /* times the loop went to sleep */
     uint64_t idle_ns;        /* nanoseconds asleep */
 };

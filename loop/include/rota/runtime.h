@@ -23,6 +23,7 @@ struct rota_run_opts {
     bool debug;                /* slow callbacks, wrong threads, swallowed cancellations */
     int64_t slow_callback_ns;  /* debug: report steps that take so long; default 100 ms */
     bool no_signals;           /* leave SIGINT and SIGTERM alone */
+    bool no_help;              /* leave a loop alone that a task keeps: see docs/caveats.md */
     bool pin_cpus;             /* bind each loop's thread to a CPU of its own */
     bool figures;              /* take times of steps from the start: <rota/figures.h> */
     bool wipe_stacks;          /* make a task's stack zero when it ends: for secrets */

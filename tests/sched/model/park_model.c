@@ -274,6 +274,7 @@ static void reset(unsigned loop_count, unsigned jobs_that_count)
     pool.drain_deadline_ns = INT64_MAX;
     roti_store(TK8, relaxed, &pool.phase, (int)ROTI_RUNNING_PHASE);
     roti_idle_init(&pool.idle, loop_count);
+    roti_sentinel_init(&pool, false);
     for (unsigned i = 0; i < loop_count; i++) {
         worker_pointers[i] = &workers[i];
         workers[i].pool = &pool;

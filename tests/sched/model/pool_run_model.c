@@ -112,6 +112,7 @@ NOTHING(void roti_task_visit(struct roti_pool *visited, bool internal,
 
 NEVER(struct roti_worker *roti_worker_current(void))
 NEVER(struct roti_stack_quarantine *roti_stack_quarantine_create(unsigned count))
+NEVER(unsigned roti_worker_help(struct roti_worker *helper, struct roti_worker *blocked))
 NEVER(bool roti_task_cancel_request(struct rota_task *cancelled, unsigned *ret_ticket))
 NEVER(bool roti_state_hold(roti_word *word))
 NEVER(void roti_task_report(const char *text, struct rota_task *reported, int status))
