@@ -22,14 +22,15 @@
 #define REQUESTS_MAX 4096 /* that wait at one source */
 #define MS INT64_C(1000000)
 
-enum file_kind { FILE_EPOLL, FILE_EVENT, FILE_SOURCE };
+enum file_kind { FILE_EPOLL, FILE_EVENT, FILE_TIMER, FILE_SOURCE };
 
 struct file {
     enum file_kind kind;
-    struct watch *watch; /* of the one epoll that has it, or NULL */
+    struct roti_list watches; /* of epolls */
 };
 
 struct watch {
+    struct roti_list of_file;
     struct roti_list of_ready; /* in the epoll's list, if `ready` */
     struct epoll *epoll;
     struct file *file;
@@ -47,6 +48,12 @@ struct epoll {
 struct eventfd {
     struct file file;
     uint64_t count;
+};
+
+struct timerfd {
+    struct file file;
+    uint64_t setting; /* the last one */
+    bool expired;
 };
 
 struct scale_source {
@@ -88,6 +95,7 @@ static int make(size_t size, enum file_kind kind, struct file **ret_file)
     if (index >= FD_MAX || file == NULL)
         sim_fail("more than %d descriptors, or no memory", FD_MAX);
     file->kind = kind;
+    roti_list_init(&file->watches);
     files[index] = file;
     *ret_file = file;
     return FD_FIRST + index;
@@ -116,18 +124,29 @@ struct scale_source *scale_source_create(int *ret_fd)
 
 static void watch_end(struct watch *watch)
 {
-    if (watch == NULL)
-        return;
     if (watch->ready)
         roti_list_remove(&watch->of_ready);
-    watch->file->watch = NULL;
+    roti_list_remove(&watch->of_file);
     free(watch);
+}
+
+/* The file's watch by that epoll, or by any. */
+static struct watch *watch_of(struct file *file, const struct epoll *epoll)
+{
+    for (struct roti_list *link = file->watches.next; link != &file->watches; link = link->next) {
+        struct watch *watch = roti_container_of(link, struct watch, of_file);
+        if (epoll == NULL || watch->epoll == epoll)
+            return watch;
+    }
+    return NULL;
 }
 
 void roti_sys_close(int fd)
 {
     struct file *file = file_of(fd);
-    watch_end(file->watch);
+    struct watch *watch;
+    while ((watch = watch_of(file, NULL)) != NULL)
+        watch_end(watch);
     files[fd - FD_FIRST] = NULL;
     free_fds[free_count++] = fd - FD_FIRST;
     free(file);
@@ -140,14 +159,15 @@ static uint32_t events_of(const struct file *file)
     const struct scale_source *source = (const struct scale_source *)file;
     if (file->kind == FILE_EVENT)
         return (((const struct eventfd *)file)->count > 0 ? EPOLLIN : 0) | EPOLLOUT;
+    if (file->kind == FILE_TIMER)
+        return ((const struct timerfd *)file)->expired ? EPOLLIN : 0;
     return (source->count > 0 || source->ended ? EPOLLIN : 0) | EPOLLOUT;
 }
 
-/* Something has happened there. Returns whether a CPU was woken for it. */
-static bool raise(struct file *file, int64_t now_ns)
+/* One that watches is told. Returns whether a CPU was woken for it. */
+static bool tell(struct watch *watch, int64_t now_ns)
 {
-    struct watch *watch = file->watch;
-    if (watch == NULL || (watch->events & EPOLLIN) == 0)
+    if ((watch->events & EPOLLIN) == 0)
         return false;
     if (!watch->ready) {
         watch->ready = true;
@@ -158,6 +178,24 @@ static bool raise(struct file *file, int64_t now_ns)
     if (sleeper != NULL)
         scale_wake(sleeper, now_ns);
     return sleeper != NULL;
+}
+
+/* Something has happened there. Of several exclusive watches the first that somebody sleeps at is
+ * told, and goes to the end; where nobody sleeps, all are. Returns whether a CPU was woken. */
+static bool raise(struct file *file, int64_t now_ns)
+{
+    bool woken = false;
+    for (struct roti_list *link = file->watches.next; link != &file->watches; link = link->next) {
+        struct watch *watch = roti_container_of(link, struct watch, of_file);
+        if ((watch->events & EPOLLEXCLUSIVE) == 0 || watch->epoll->sleeper == NULL)
+            continue;
+        roti_list_remove(&watch->of_file);
+        roti_list_push_back(&file->watches, &watch->of_file);
+        return tell(watch, now_ns);
+    }
+    for (struct roti_list *link = file->watches.next; link != &file->watches; link = link->next)
+        woken |= tell(roti_container_of(link, struct watch, of_file), now_ns);
+    return woken;
 }
 
 static void arrive(struct scale_source *source)
@@ -177,6 +215,38 @@ void scale_source_end(struct scale_source *source)
 {
     source->ended = true;
     arrive(source);
+}
+
+/* ---- Timers ---- */
+
+int roti_sys_timerfd(void)
+{
+    struct file *file;
+    return make(sizeof(struct timerfd), FILE_TIMER, &file);
+}
+
+/* The number may be closed, or another file's by now. */
+static void run_out(void *arg, uint64_t setting)
+{
+    struct file *file = files[(int)(intptr_t)arg - FD_FIRST];
+    struct timerfd *timer = (struct timerfd *)file;
+    if (file == NULL || file->kind != FILE_TIMER || timer->setting != setting)
+        return;
+    timer->expired = true;
+    (void)raise(file, sim_now());
+}
+
+int roti_sys_timerfd_set(int fd, int64_t delay_ns)
+{
+    static uint64_t settings;
+    enter();
+    struct timerfd *timer = (struct timerfd *)file_of(fd);
+    if (timer->file.kind != FILE_TIMER)
+        sim_fail("%d is no timer", fd);
+    timer->setting = ++settings;
+    timer->expired = false;
+    sim_at(scale_cpu()->now_ns + delay_ns, run_out, (void *)(intptr_t)fd, timer->setting);
+    return 0;
 }
 
 /* ---- Reading and writing ---- */
@@ -249,18 +319,20 @@ int roti_sys_epoll_ctl(int epoll_fd, int command, int fd, uint32_t events, uint6
     enter();
     struct epoll *epoll = (struct epoll *)file_of(epoll_fd);
     struct file *file = file_of(fd);
-    if (command == EPOLL_CTL_DEL) {
-        watch_end(file->watch);
+    struct watch *watch = watch_of(file, epoll);
+    if (command == EPOLL_CTL_DEL && watch != NULL) {
+        watch_end(watch);
         return 0;
     }
-    if (command != EPOLL_CTL_ADD || file->watch != NULL)
-        sim_fail("epoll_ctl: a file is added to one epoll, and removed");
-    file->watch = calloc(1, sizeof *file->watch);
-    if (file->watch == NULL)
+    if (command != EPOLL_CTL_ADD || watch != NULL)
+        sim_fail("epoll_ctl: a file is added to an epoll once, and removed");
+    watch = calloc(1, sizeof *watch);
+    if (watch == NULL)
         sim_fail("no memory");
-    *file->watch = (struct watch){.epoll = epoll, .file = file, .events = events, .data = data};
+    *watch = (struct watch){.epoll = epoll, .file = file, .events = events, .data = data};
+    roti_list_push_back(&file->watches, &watch->of_file);
     if ((events_of(file) & events) != 0)
-        (void)raise(file, scale_cpu()->now_ns);
+        (void)tell(watch, scale_cpu()->now_ns);
     return 0;
 }
 
