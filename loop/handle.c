@@ -207,8 +207,8 @@ static inline bool submit(struct rota_loop *loop, struct roti_handle_node *node,
 }
 
 /* Begins a life that the token is to know; done before the callback may run, as it may use it. */
-static void fill_token(struct rota_handle *handle, struct roti_handle_node *node, bool own,
-                       const struct request *request)
+static inline void fill_token(struct rota_handle *handle, struct roti_handle_node *node, bool own,
+                              const struct request *request)
 {
     enum roti_handle_state state = ROTI_HANDLE_QUEUED;
     if (request->timed)
@@ -240,16 +240,21 @@ static inline __attribute__((always_inline)) int schedule(struct rota_loop *loop
         return -ENOMEM;
     if (request->timed)
         node->when_ns = request->when_ns;
-    if (handle == NULL) {
-        if (submit(loop, node, own, request->timed))
-            return 0;
-    } else {
-        struct rota_handle before = *handle;
-        fill_token(handle, node, own, request);
-        if (submit(loop, node, own, request->timed))
-            return 0;
-        *handle = before;
+    if (own) {
+        if (handle != NULL)
+            fill_token(handle, node, own, request);
+        (void)submit(loop, node, own, request->timed); /* it is this thread that would close it */
+        return 0;
     }
+    struct rota_handle before = {0};
+    if (handle != NULL) {
+        before = *handle;
+        fill_token(handle, node, own, request);
+    }
+    if (submit(loop, node, own, request->timed))
+        return 0;
+    if (handle != NULL)
+        *handle = before;
     roti_handle_free(thread, node);
     return ROTA_ECLOSED;
 }

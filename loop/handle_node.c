@@ -54,8 +54,8 @@ struct roti_slots_cache *roti_handle_guard(struct roti_thread *thread)
 static struct roti_spin awaited_lock;
 static struct roti_list awaited = {&awaited, &awaited}; /* under awaited_lock */
 
-/* Wakes those who wait for `node`, which is still in hand, so they wait for its last life. */
-static void wake_awaiting(const struct roti_handle_node *node)
+/* The node is still in hand, so that who waits for it waits for its last life. */
+void roti_handle_wake_awaiting(const struct roti_handle_node *node)
 {
     struct roti_list woken;
     roti_list_init(&woken);
@@ -106,12 +106,4 @@ int roti_handle_await_end(struct roti_handle_node *node, uint64_t generation)
     else if (linked)
         r = roti_thread_wait_sleep(&waiter, INT64_MAX);
     return r;
-}
-
-/* ---- The end of a life ---- */
-
-void roti_handle_end_known(struct roti_handle_node *node)
-{
-    if (roti_handle_end(&node->word))
-        wake_awaiting(node);
 }

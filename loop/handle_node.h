@@ -12,9 +12,10 @@ extern "C" {
 #endif
 
 /* The rest of the functions below, which alone call them: the thread's cache of nodes, once it is
- * sure to be given back at the thread's exit, else NULL; and the end of a life with a token. */
+ * sure to be given back at the thread's exit, else NULL; and a wake of those who wait for the end of
+ * the node's last life. */
 struct roti_slots_cache *roti_handle_guard(struct roti_thread *thread);
-void roti_handle_end_known(struct roti_handle_node *node);
+void roti_handle_wake_awaiting(const struct roti_handle_node *node);
 
 /* In the child of a fork: forgets all nodes, and who waits for one. */
 void roti_handle_forget(void);
@@ -64,8 +65,8 @@ static inline void roti_handle_free(struct roti_thread *thread, struct roti_hand
     if ((node->work.extra & ROTI_HANDLE_OWNED) != 0)
         node->owned.release(node);
     roti_context_release_on(thread, &node->context);
-    if (roti_handle_has_token(node))
-        roti_handle_end_known(node);
+    if (roti_handle_has_token(node) && roti_handle_end(&node->word))
+        roti_handle_wake_awaiting(node);
     roti_slots_put(&roti_handle_slots, roti_handle_cache(thread), node);
 }
 
