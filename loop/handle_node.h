@@ -12,8 +12,8 @@ extern "C" {
 #endif
 
 /* The rest of the functions below, which alone call them: the thread's cache of nodes, once it is
- * sure to be given back at the thread's exit, else NULL; and a wake of those who wait for the end of
- * the node's last life. */
+ * sure to be given back at the thread's exit, else NULL; and a wake of those who wait for the last
+ * life of the node to end. */
 struct roti_slots_cache *roti_handle_guard(struct roti_thread *thread);
 void roti_handle_wake_awaiting(const struct roti_handle_node *node);
 
