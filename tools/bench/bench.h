@@ -76,6 +76,7 @@ extern const struct bench bench_loop_benches[];
 extern const struct bench bench_context_benches[];
 extern const struct bench bench_figures_benches[];
 extern const struct bench bench_steal_benches[];
+extern const struct bench bench_healthy_benches[];
 
 /* ---- For benches ---- */
 

@@ -15,9 +15,9 @@
 #include <string.h>
 
 static const struct bench *const groups[] = {
-    bench_task_benches,    bench_spawn_benches,   bench_memory_benches,
-    bench_post_benches,    bench_timer_benches,   bench_loop_benches,
-    bench_context_benches, bench_figures_benches, bench_steal_benches,
+    bench_task_benches,  bench_spawn_benches,   bench_memory_benches,  bench_post_benches,
+    bench_timer_benches, bench_loop_benches,    bench_context_benches, bench_figures_benches,
+    bench_steal_benches, bench_healthy_benches,
 };
 
 #define GROUP_COUNT (sizeof groups / sizeof *groups)

@@ -161,6 +161,8 @@ static void note_work(const struct bench_run *run, const struct steal_session *s
     note_per_answer(run, seen, "searches", begin->searches, end->searches);
     note_per_answer(run, seen, "stolen", begin->stolen, end->stolen);
     note_per_answer(run, seen, "migrations", begin->migrations, end->migrations);
+    note_per_answer(run, seen, "helps", begin->helps, end->helps);
+    note_per_answer(run, seen, "rescued", begin->rescued, end->rescued);
 }
 
 static void note_seen(const struct bench_run *run, const struct steal_plan *plan,

@@ -62,6 +62,8 @@ struct steal_work {
     uint64_t wakes;
     uint64_t parks;
     uint64_t migrations;
+    uint64_t helps;   /* of blocked loops */
+    uint64_t rescued; /* events and timers of blocked loops */
 };
 
 /* One run of one server. The conductor is a thread that gives the client its port, notes what the

@@ -43,6 +43,8 @@ static void look(void *server, struct steal_work *work)
         work->wakes += counters.wakes_sent;
         work->parks += counters.parks;
         work->migrations += counters.migrations;
+        work->helps += counters.helps;
+        work->rescued += counters.rescued;
     }
 }
 
