@@ -107,6 +107,16 @@ int call(void *arg)
 
 class Figures : public testing::Test {
 protected:
+    /* Room for names in every build, as no other test's task is there. */
+    Figures()
+    {
+        roti_names_forget();
+    }
+    ~Figures() override
+    {
+        roti_names_forget();
+    }
+
     /* Runs `body` as the first task. Its run has all figures of `loops` workers afterwards. */
     void run(unsigned count, bool figures, Body body)
     {
