@@ -381,6 +381,7 @@ static int steal_from(struct roti_worker *worker, struct roti_worker *victim)
 unsigned roti_worker_help(struct roti_worker *worker, struct roti_worker *blocked)
 {
     unsigned news = 0;
+    worker->instant = 0;
     roti_count(worker, helps, 1);
     if (roti_spin_try_lock(&blocked->poll_lock)) {
         worker->polling = true;

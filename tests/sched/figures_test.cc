@@ -67,6 +67,16 @@ void driver_poll(void *arg, std::int64_t deadline_ns)
     arrival();
 }
 
+unsigned driver_help(void *)
+{
+    return 0;
+}
+
+bool driver_tick(void *, std::int64_t)
+{
+    return true;
+}
+
 bool driver_timers_due(void *)
 {
     advance(TIMERS_NS);
@@ -123,6 +133,8 @@ protected:
         const roti_driver driver = {.now = driver_now,
                                     .real_time = false,
                                     .poll = driver_poll,
+                                    .help = driver_help,
+                                    .tick = driver_tick,
                                     .timers_due = driver_timers_due,
                                     .wake = driver_wake,
                                     .run = driver_run,
