@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <rota/error.h>
+#include <sched.h>
 #include <time.h>
 
 /* sched passes workers about, and so do contexts: a loop and its worker are one address. */
@@ -84,6 +85,12 @@ static bool driver_timers_due(void *arg)
     return next_ns != INT64_MAX && next_ns <= rota_time_ns();
 }
 
+static void driver_give_cpu(void *arg)
+{
+    (void)arg;
+    sched_yield();
+}
+
 static void driver_wake(void *arg)
 {
     struct rota_loop *loop = arg;
@@ -107,6 +114,7 @@ const struct roti_driver roti_loop_driver = {
     .help = driver_help,
     .tick = driver_tick,
     .timers_due = driver_timers_due,
+    .give_cpu = driver_give_cpu,
     .wake = driver_wake,
     .run = driver_run,
     .drop = driver_drop,

@@ -22,7 +22,7 @@
 #define QUARANTINE_MAX 65536 /* stacks: 16 GiB of address space at the default size */
 
 /* Whoever adds an option checks it in check_opts() and hands it on in run_init(). */
-_Static_assert(sizeof(struct rota_run_opts) == 72, "an option was added");
+_Static_assert(sizeof(struct rota_run_opts) == 80, "an option was added");
 
 /* What a run is made of. It is freed at its end, unless a task outlived the shutdown: somebody may
  * still wake that. */
@@ -124,6 +124,15 @@ static int create_loops(struct rota_runtime *runtime, bool debug, bool no_help)
     return r;
 }
 
+/* How long a loop may stay awake without work. */
+static int64_t spin_of(const struct rota_run_opts *opts, struct roti_cpus cpus)
+{
+    int64_t by_default = cpus.count > 1 && !cpus.quota ? ROTI_SPIN_NS : 0;
+    if (opts->spin_ns == 0)
+        return by_default;
+    return opts->spin_ns > 0 ? opts->spin_ns : 0;
+}
+
 static int run_init(struct run *run, const struct rota_run_opts *opts, const char *root)
 {
     struct rota_runtime *runtime = &run->runtime;
@@ -145,6 +154,7 @@ static int run_init(struct run *run, const struct rota_run_opts *opts, const cha
         .stack_size = opts->stack_size,
         .figures = opts->figures,
         .debug = opts->debug,
+        .spin_ns = spin_of(opts, cpus),
         .slow_ns = runtime->slow_callback_ns,
         .wipe_stacks = opts->wipe_stacks,
         .quarantine_count = opts->stack_quarantine,

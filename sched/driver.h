@@ -62,6 +62,9 @@ struct roti_driver {
      */
     bool (*timers_due)(void *loop);
 
+    /* Lets others that are ready to run on this CPU go first. Owner only. */
+    void (*give_cpu)(void *loop);
+
     /* Makes a blocked poll() return, or the next one not block. Any thread. */
     void (*wake)(void *loop);
 

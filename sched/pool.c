@@ -133,6 +133,7 @@ static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsi
     roti_stack_cache_init(&worker->stack_cache);
     worker->stack_cache.policy =
         (struct roti_stack_policy){.wipe = wipe_stacks, .detain = pool->quarantine};
+    roti_search_init(&worker->waits);
     roti_ring_init(&worker->ring);
     roti_inbox_init(&worker->inbox);
     roti_figures_join(pool, worker);
@@ -163,6 +164,7 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     pool->worker_count = opts->worker_count;
     pool->stack_class = (unsigned)stack_class;
     pool->debug = opts->debug;
+    pool->spin_ns = opts->spin_ns;
     pool->slow_ns = opts->debug ? opts->slow_ns : 0;
     pool->driver = opts->driver;
     pool->thread_start = opts->thread_start;

@@ -39,6 +39,7 @@ struct roti_pool_opts {
     size_t stack_size;         /* of tasks; 0: the default */
     bool figures;              /* steps are timed from the start */
     bool debug;                /* checks that cost more */
+    int64_t spin_ns;           /* how long an idle loop may stay awake: sched/search.h; 0: not */
     int64_t slow_ns;           /* debug: steps that take so long are reported; 0: none */
     bool no_help;              /* blocked loops are left alone */
     bool wipe_stacks;          /* of tasks that have ended */
@@ -53,6 +54,7 @@ struct roti_pool {
     unsigned worker_count;
     bool debug;
     unsigned stack_class;                     /* of tasks that ask for no other */
+    int64_t spin_ns;                          /* how long an idle loop may stay awake; 0: not */
     int64_t slow_ns;                          /* 0: steps are not timed */
     struct roti_stack_quarantine *quarantine; /* NULL: none is wanted */
     const struct roti_driver *driver;

@@ -21,7 +21,6 @@
 #include "sched/worker.h"
 
 #include "sched/base/assert.h"
-#include "sched/base/random.h"
 #include "sched/park.h"
 #include "sched/pool.h"
 #include "sched/registry.h"
@@ -32,9 +31,6 @@
 /* Steps of each queue in one turn, before the other has its turn. */
 #define LOCAL_BUDGET 244
 #define RING_BUDGET 61
-
-/* How often a thief tries again after it lost races only. */
-#define STEAL_RETRIES 4
 
 struct roti_worker *roti_worker_current(void)
 {
@@ -227,7 +223,7 @@ static inline void leave_task(struct roti_worker *worker)
     worker->thread_object->context = &worker->context;
 }
 
-static void poll_now(struct roti_worker *worker)
+void roti_worker_poll_now(struct roti_worker *worker)
 {
     worker->steps = 0;
     leave_task(worker);
@@ -260,7 +256,7 @@ static __attribute__((noinline)) void look_at_clock(struct roti_worker *worker)
     worker->steps += worker->clock_interval;
     if (late || worker->steps >= ROTI_POLL_STEPS) {
         worker->polled_ns = now_ns;
-        poll_now(worker);
+        roti_worker_poll_now(worker);
         (void)roti_stack_trim(&worker->stack_cache, now_ns);
     }
     set_clock_interval(worker, late ? 1 : 2 * worker->clock_interval);
@@ -347,36 +343,7 @@ static void run_ring(struct roti_worker *worker)
     leave_task(worker);
 }
 
-static bool has_own_work(struct roti_worker *worker)
-{
-    return !roti_fifo_empty(&worker->local) || !roti_fifo_empty(&worker->due) ||
-           !roti_ring_empty(&worker->ring) || !roti_inbox_empty(&worker->inbox.posts) ||
-           !roti_inbox_empty(&worker->inbox.tasks);
-}
-
-/* ---- Search ---- */
-
-/* Takes tasks of `victim` into the own ring. The number taken, 0, or ROTI_STEAL_LOST. */
-static int steal_from(struct roti_worker *worker, struct roti_worker *victim)
-{
-    struct roti_link *items[ROTI_STEAL_MAX];
-    struct roti_fifo posted;
-    struct roti_link *link;
-    int count = roti_ring_steal(&victim->ring, items);
-    for (int i = 0; i < count; i++) {
-        roti_task_set_worker(roti_container_of(items[i], struct rota_task, work.link), worker);
-        roti_ring_push(&worker->ring, items[i]);
-    }
-    if (count != 0)
-        return count;
-    roti_fifo_init(&posted);
-    count = (int)roti_inbox_take(&victim->inbox.tasks, &posted);
-    while ((link = roti_fifo_pop(&posted)) != NULL) {
-        roti_task_set_worker(roti_container_of(link, struct rota_task, work.link), worker);
-        roti_ring_push(&worker->ring, link);
-    }
-    return count;
-}
+/* ---- Help ---- */
 
 unsigned roti_worker_help(struct roti_worker *worker, struct roti_worker *blocked)
 {
@@ -390,7 +357,7 @@ unsigned roti_worker_help(struct roti_worker *worker, struct roti_worker *blocke
         roti_spin_unlock(&blocked->poll_lock);
         roti_count(worker, rescued, news);
     }
-    int stolen = steal_from(worker, blocked);
+    int stolen = roti_steal_from(worker, blocked, true);
     if (stolen > 0) {
         roti_count(worker, tasks_stolen, stolen);
         worker->unannounced = true;
@@ -401,54 +368,6 @@ unsigned roti_worker_help(struct roti_worker *worker, struct roti_worker *blocke
     return news;
 }
 
-/* One look at every other loop, beginning at a random one. As steal_from(). */
-static int steal_round(struct roti_worker *worker)
-{
-    struct roti_pool *pool = worker->pool;
-    unsigned first = (unsigned)(roti_random(worker->thread_object) % pool->worker_count);
-    int lost = 0;
-    for (unsigned i = 0; i < pool->worker_count; i++) {
-        struct roti_worker *victim = pool->workers[(first + i) % pool->worker_count];
-        if (victim == worker)
-            continue;
-        roti_count(worker, steals_tried, 1);
-        int count = steal_from(worker, victim);
-        if (count > 0) {
-            roti_count(worker, steals_won, 1);
-            roti_count(worker, tasks_stolen, count);
-            return count;
-        }
-        if (count == ROTI_STEAL_LOST)
-            lost = ROTI_STEAL_LOST;
-    }
-    return lost;
-}
-
-/* Gives the searcher's token back; the last one that found work wakes one more. */
-static void search_done(struct roti_worker *worker, bool found)
-{
-    worker->searching = false;
-    if (roti_idle_search_end(&worker->pool->idle, found))
-        roti_pool_wake_one(worker->pool);
-}
-
-/* Searches the other loops. True: there is work in the own ring now, or there may be soon. */
-static bool search(struct roti_worker *worker)
-{
-    struct roti_pool *pool = worker->pool;
-    worker->instant = 0;
-    if (pool->worker_count == 1)
-        return false;
-    if (!worker->searching && !roti_idle_search_begin(&pool->idle))
-        return false;
-    worker->searching = true;
-    int count = ROTI_STEAL_LOST;
-    for (int i = 0; i < STEAL_RETRIES && count == ROTI_STEAL_LOST; i++)
-        count = steal_round(worker);
-    search_done(worker, count > 0);
-    return count != 0;
-}
-
 /* ---- Sleep ---- */
 
 /* The last look before sleep: anything that this loop could run, anywhere? Where others search,
@@ -456,7 +375,7 @@ static bool search(struct roti_worker *worker)
 static bool any_work(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
-    if (has_own_work(worker))
+    if (roti_worker_has_work(worker))
         return true;
     if (roti_idle_searched(&pool->idle))
         return false;
@@ -512,8 +431,9 @@ static void sleep_in_poll(struct roti_worker *worker)
     worker->polled_ns = worker->driver->now(worker->loop);
     roti_count(worker, idle_ns, worker->polled_ns - begun_ns);
     worker->slept = true;
-    if (!has_own_work(worker)) /* else before it is run */
+    if (!roti_worker_has_work(worker)) /* else before it is run */
         roti_sentinel_look(worker, worker->polled_ns, true);
+    roti_search_slept(worker, worker->polled_ns - begun_ns);
 }
 
 /* The park protocol: announce, look again, sleep, take the announcement back. */
@@ -562,11 +482,11 @@ static void turn(struct roti_worker *worker)
     struct roti_pool *pool = worker->pool;
     roti_count(worker, turns, 1);
     take_inbox(worker);
-    if (worker->searching && has_own_work(worker))
-        search_done(worker, true); /* [I2] */
+    if (worker->searching && roti_worker_has_work(worker))
+        roti_search_done(worker, true); /* [I2] */
     if (worker->unannounced)
         announce(worker); /* [I3] */
-    if (worker->slept && has_own_work(worker)) {
+    if (worker->slept && roti_worker_has_work(worker)) {
         worker->slept = false;
         roti_sentinel_rise(worker);
     }
@@ -576,11 +496,11 @@ static void turn(struct roti_worker *worker)
         run_ring(worker);
     if (roti_pool_phase(pool) != ROTI_RUNNING_PHASE && stopping(worker))
         return;
-    if (!roti_fifo_empty(&worker->local) || has_own_work(worker))
+    if (!roti_fifo_empty(&worker->local) || roti_worker_has_work(worker))
         return;
     if (worker->driver->timers_due(worker->loop))
-        poll_now(worker); /* before other loops' work */
-    else if (!search(worker))
+        roti_worker_poll_now(worker); /* before other loops' work */
+    else if (!roti_search(worker))
         park(worker);
 }
 
@@ -590,5 +510,5 @@ void roti_worker_main(struct roti_worker *worker)
     while (roti_pool_phase(worker->pool) < ROTI_STOPPING_PHASE)
         turn(worker);
     if (worker->searching)
-        search_done(worker, false);
+        roti_search_done(worker, false);
 }

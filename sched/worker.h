@@ -19,6 +19,7 @@
 #include "sched/overflow.h"
 #include "sched/ready_ring.h"
 #include "sched/sentinel.h"
+#include "sched/search.h"
 #include "sched/stack.h"
 
 #include <pthread.h>
@@ -46,6 +47,7 @@ struct rota_task;
     X(migrations, "tasks resumed here that last ran elsewhere")                                    \
     X(helps, "times a blocked loop was helped from here")                                          \
     X(rescued, "events and timers of blocked loops that were taken here")                          \
+    X(spins, "times the loop stayed awake, as waits had been short")                               \
     X(parks, "times the loop went to sleep")                                                       \
     X(idle_ns, "time asleep")
 
@@ -99,6 +101,7 @@ struct roti_worker {
     bool unannounced;        /* a poll has pushed tasks to the ring, and woken nobody for them */
     bool searching;          /* holds a searcher's token of the pool */
     bool slept;              /* has run nothing since its sleep */
+    struct roti_waits waits; /* how long it had to wait of late */
     pthread_t thread;
     struct roti_overflow_thread overflow_thread; /* its alternate signal stack */
 
@@ -126,6 +129,18 @@ void roti_worker_push_local(struct roti_worker *worker, struct roti_work *work);
 /* Puts an item into the inbox that only the owner empties, and wakes the loop if it sleeps. False
  * if the loop is closed; the item is the caller's then. Any thread. */
 bool roti_worker_post(struct roti_worker *worker, struct roti_work *work);
+
+/* Whether there is anything to run in queues of its own. Owner only. */
+static inline bool roti_worker_has_work(const struct roti_worker *worker)
+{
+    struct roti_inbox *inbox = (struct roti_inbox *)(uintptr_t)&worker->inbox; /* only looked at */
+    return !roti_fifo_empty(&worker->local) || !roti_fifo_empty(&worker->due) ||
+           !roti_ring_empty(&worker->ring) || !roti_inbox_empty(&inbox->posts) ||
+           !roti_inbox_empty(&inbox->tasks);
+}
+
+/* Polls without blocking, and tells others of what came. On the worker's thread. */
+void roti_worker_poll_now(struct roti_worker *worker);
 
 /* Makes the loop look at its queues once more, and wakes it if it sleeps. Any thread. */
 void roti_worker_notify(struct roti_worker *worker);

@@ -52,7 +52,7 @@ FAULTS = [
         "a loop goes to sleep without a look at the others after it has said so",
         "sched/worker.c", "sim", "hold", [
             ("bool work = shared && any_work(worker);",
-             "bool work = shared && has_own_work(worker);")]),
+             "bool work = shared && roti_worker_has_work(worker);")]),
     Fault(
         "wake_eaten", "H09",
         "a loop that was picked goes on as if it had woken by itself, and its search is never over",

@@ -4,6 +4,7 @@
  */
 #include "tests/sim/scenarios.h"
 
+#include "sched/search.h"
 #include "sched/stack.h"
 
 #include <errno.h>
@@ -43,6 +44,7 @@ static void run(rota_task_fn fn, void *arg, bool no_help)
                                  .no_signals = true,
                                  .no_help = no_help,
                                  .exception_handler = keep_quiet};
+    opts.spin_ns = sim_draw(4) == 0 ? ROTI_SPIN_NS : -1;
     roti_stack_trim_override(INT64_MAX); /* a loop that wakes up to trim would hide a lost wake */
     int r = rota_run(fn, arg, &opts);
     if (r != 0 && !scenario_is_shortage(r))

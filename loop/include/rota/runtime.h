@@ -21,6 +21,9 @@ struct rota_run_opts {
     rota_exception_fn exception_handler; /* default rota_default_exception_handler() */
     void *exception_arg;
     bool debug;                /* slow callbacks, wrong threads, swallowed cancellations */
+    int64_t spin_ns;           /* how long a loop without work stays awake where its waits have been
+                                  short; negative: not at all. Default 50 us, but not at all with
+                                  one CPU or under a CPU limit */
     int64_t slow_callback_ns;  /* debug: report steps that take so long; default 100 ms */
     bool no_signals;           /* leave SIGINT and SIGTERM alone */
     bool no_help;              /* leave a loop alone that a task keeps: see docs/caveats.md */

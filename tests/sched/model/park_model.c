@@ -283,6 +283,7 @@ static void reset(unsigned loop_count, unsigned jobs_that_count)
         workers[i].index = i;
         roti_fifo_init(&workers[i].local);
         roti_fifo_init(&workers[i].due);
+        roti_search_init(&workers[i].waits);
         roti_ring_init(&workers[i].ring);
         roti_inbox_init(&workers[i].inbox);
         roti_store(TK9, relaxed, &eventfds[i], false);
