@@ -3,6 +3,19 @@
 --
 -- wrk counts socket errors and answers outside 2xx and 3xx; latencies are in microseconds.
 
+--
+-- Usage: wrk ... --script demo_wrk.lua URL -- MILLISECONDS
+-- Each connection waits so long before each request; 0: not at all.
+
+function init(args)
+    local think_ms = tonumber(args[1])
+    if think_ms > 0 then
+        function delay()
+            return think_ms
+        end
+    end
+end
+
 function done(summary, latency, requests)
     io.write(string.format(
         '{"requests":%d,"duration_us":%d,"p50_us":%d,"p99_us":%d,"p999_us":%d,"max_us":%d,' ..

@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BURN_MS_MAX 1000
+#define BURN_MS_MAX 60000
 #define FILE_BLOCK_SIZE 65536
 
 static int answer_text(struct connection *connection, int status, const char *text)
@@ -169,11 +169,13 @@ static int route_stats(struct connection *connection)
         size += (size_t)snprintf(
             text + size, capacity - size,
             "%s{\"loop\":%d,\"connections\":%llu,\"requests\":%llu,\"switches\":%llu,"
-            "\"steals\":%llu,\"stolen\":%llu,\"wakes\":%llu,\"turns\":%llu,\"idle_ns\":%llu}",
+            "\"steals\":%llu,\"stolen\":%llu,\"rescued\":%llu,\"wakes\":%llu,"
+            "\"turns\":%llu,\"idle_ns\":%llu}",
             i > 0 ? "," : "", i, atomic_load(&share->connections), atomic_load(&share->requests),
             (unsigned long long)counters.switches, (unsigned long long)counters.steals_won,
-            (unsigned long long)counters.tasks_stolen, (unsigned long long)counters.wakes_received,
-            (unsigned long long)counters.turns, (unsigned long long)counters.idle_ns);
+            (unsigned long long)counters.tasks_stolen, (unsigned long long)counters.rescued,
+            (unsigned long long)counters.wakes_received, (unsigned long long)counters.turns,
+            (unsigned long long)counters.idle_ns);
     }
     size += (size_t)snprintf(text + size, capacity - size, "]}\n");
     int r = answer_long(connection, "application/json", text, size);
