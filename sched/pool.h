@@ -66,10 +66,9 @@ struct roti_pool {
     struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
     struct roti_idle idle;
     struct roti_sentinel sentinel;
-    void (*watchdog_rises)(struct roti_pool *pool); /* ends its rest; NULL: it never rests */
-    _Atomic(int) phase;                             /* enum roti_phase */
-    _Atomic(bool) exit;                             /* somebody asked by ROTA_EXIT */
-    _Atomic(uint32_t) internal_live;                /* tasks of the runtime itself */
+    _Atomic(int) phase;                 /* enum roti_phase */
+    _Atomic(bool) exit;                 /* somebody asked by ROTA_EXIT */
+    _Atomic(uint32_t) internal_live;    /* tasks of the runtime itself */
     _Atomic(uint64_t) foreign_admitted; /* tasks of threads that run no loop: accounted for */
     _Atomic(uint64_t) foreign_spawned;  /* and visible to listings */
     _Atomic(uint32_t) foreign;          /* such threads that are inside a worker's queues */

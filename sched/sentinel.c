@@ -23,7 +23,7 @@ void roti_sentinel_init(struct roti_pool *pool, bool looks)
 {
     struct roti_sentinel *sentinel = &pool->sentinel;
     /* [SE1] [SE2] [SE3] relaxed: before the pool's threads exist. */
-    roti_store(SE1, relaxed, &sentinel->resting, looks ? ROTI_REST_TICKER : 0);
+    roti_store(SE1, relaxed, &sentinel->resting, looks);
     roti_store(SE2, relaxed, &sentinel->due_ns, looks ? 0 : INT64_MAX);
     roti_store(SE3, relaxed, &sentinel->interval_ns, ROTI_LOOK_MIN_NS);
 }
@@ -35,7 +35,8 @@ static uint64_t steps_of(const struct roti_worker *worker)
            roti_load(SE5, relaxed, &worker->counters.callbacks); /* [SE5] relaxed: likewise. */
 }
 
-uint64_t roti_sentinel_heartbeat(const struct roti_worker *worker)
+/* The sum of what a loop has done. */
+static uint64_t heartbeat_of(const struct roti_worker *worker)
 {
     /* [SE6] relaxed: as [SE4]. */
     return steps_of(worker) + roti_load(SE6, relaxed, &worker->counters.turns);
@@ -67,38 +68,34 @@ static void set_ticker(struct roti_worker *self, int64_t delay_ns)
 {
     if (!self->driver->tick(self->loop, delay_ns))
         /* [SE8] relaxed: nothing comes before it that [SE10] would have to see. */
-        (void)roti_fetch_or(SE8, relaxed, &self->pool->sentinel.resting, ROTI_REST_TICKER);
+        roti_store(SE8, relaxed, &self->pool->sentinel.resting, true);
 }
 
-/* Ends the rest of whoever rests. */
+/* Ends the rest, unless another loop does so. */
 static void end_rest(struct roti_worker *self)
 {
     struct roti_sentinel *sentinel = &self->pool->sentinel;
     /* [SE10] relaxed: decides which loop ends the rest; nothing is read on the strength of it. */
-    uint32_t marks = roti_exchange(SE10, relaxed, &sentinel->resting, 0U);
-    if ((marks & ROTI_REST_TICKER) != 0) {
-        /* [SE11] [SE12] relaxed: as the looks' own. */
-        roti_store(SE11, relaxed, &sentinel->interval_ns, ROTI_LOOK_MIN_NS);
-        roti_store(SE12, relaxed, &sentinel->due_ns,
-                   self->driver->now(self->loop) + ROTI_LOOK_MIN_NS);
-        set_ticker(self, ROTI_LOOK_MIN_NS);
-    }
-    if ((marks & ROTI_REST_WATCHDOG) != 0)
-        self->pool->watchdog_rises(self->pool);
+    if (!roti_exchange(SE10, relaxed, &sentinel->resting, false))
+        return;
+    /* [SE11] [SE12] relaxed: as the looks' own. */
+    roti_store(SE11, relaxed, &sentinel->interval_ns, ROTI_LOOK_MIN_NS);
+    roti_store(SE12, relaxed, &sentinel->due_ns, self->driver->now(self->loop) + ROTI_LOOK_MIN_NS);
+    set_ticker(self, ROTI_LOOK_MIN_NS);
 }
 
-bool roti_sentinel_rest(struct roti_pool *pool, const struct roti_worker *self, uint32_t mark)
+bool roti_sentinel_rest(struct roti_worker *self)
 {
+    struct roti_pool *pool = self->pool;
     /* [SE13] relaxed: the Dekker functions order it. */
-    (void)roti_fetch_or(SE13, relaxed, &pool->sentinel.resting, mark);
+    roti_store(SE13, relaxed, &pool->sentinel.resting, true);
     /* [D2] The mark comes before the look at who is parked. Pairs with [D1] of a loop that has
      * slept. */
     roti_dekker_heavy();
     if (all_parked(pool, self))
         return true;
     /* [SE14] relaxed: whoever takes the mark away ends the rest, see [SE10]. */
-    uint32_t marks = roti_fetch_and(SE14, relaxed, &pool->sentinel.resting, ~mark);
-    return (marks & mark) == 0; /* a loop that woke has ended it already */
+    return !roti_exchange(SE14, relaxed, &pool->sentinel.resting, false);
 }
 
 /* ---- Looks ---- */
@@ -120,7 +117,7 @@ static bool claim(struct roti_sentinel *sentinel, int64_t now_ns)
 static bool is_blocked(struct roti_worker *worker, int64_t now_ns, bool moves)
 {
     struct roti_watch *watch = &worker->watch;
-    uint64_t heartbeat = roti_sentinel_heartbeat(worker);
+    uint64_t heartbeat = heartbeat_of(worker);
     /* [SE17] relaxed: see above [I3]. */
     moves = moves || heartbeat != roti_load(SE17, relaxed, &watch->heartbeat);
     if (moves) {
@@ -176,7 +173,7 @@ void roti_sentinel_look(struct roti_worker *self, int64_t now_ns, bool idle)
     struct sight sight = look_around(self, now_ns);
     /* [SE24] relaxed: as [SE17]. */
     bool quiet = sight.steps == roti_exchange(SE24, relaxed, &sentinel->steps, sight.steps);
-    if (idle && quiet && !sight.awake && roti_sentinel_rest(self->pool, self, ROTI_REST_TICKER))
+    if (idle && quiet && !sight.awake && roti_sentinel_rest(self))
         return;
     int64_t interval_ns = next_interval(sentinel, &sight, idle);
     if (sight.blocked)
@@ -194,7 +191,7 @@ void roti_sentinel_rise(struct roti_worker *self)
      * roti_sentinel_rest(). */
     roti_dekker_light();
     /* [SE9] relaxed: the Dekker functions order it. */
-    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting) != 0)
+    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting))
         end_rest(self);
     roti_sentinel_look(self, self->polled_ns, false);
 }

@@ -20,16 +20,15 @@
  * Rest.       A look that finds all other loops parked, and no step made since the last one, sets
  *             no ticker any more, and marks that in `resting`. A loop that has slept looks at the
  *             mark before it runs anything: a Dekker point, as each side stores and then looks at
- *             what the other has stored. The watchdog of the layer above, which only reports, rests
- *             by a mark of its own in the same word.
+ *             what the other has stored.
  * Rejected.   One idle loop that sleeps with a time limit: whenever it wakes for work it must hand
  *             over, which is a wake of another loop for each request of a lightly loaded server. A
  *             thread that looks and wakes a helper: one more hop, and one more thread that must be
  *             scheduled before anything is helped.
- * Invariants. I1 Unless TICKER is marked, and unless somebody is on the way to set it, the ticker
- *                is set, or a loop is about to look.
- *             I2 TICKER is marked by a loop that has run nothing since its sleep, while all others
- *                are parked.
+ * Invariants. I1 Unless `resting` is marked, and unless somebody is on the way to set it, the
+ *                ticker is set, or a loop is about to look.
+ *             I2 It is marked by a loop that has run nothing since its sleep, while all others are
+ *                parked.
  *             I3 What a look concludes is a hint. To help a loop that is not blocked does no harm.
  * Threads.    All functions: a worker's thread for itself, unless said otherwise.
  */
@@ -46,13 +45,9 @@ struct roti_worker;
 #define ROTI_LOOK_MAX_NS INT64_C(5000000) /* and at last, while all loops move */
 #define ROTI_HELP_MAX_NS INT64_C(1000000) /* while one is blocked and gives nothing to do */
 
-/* Marks in `resting`. */
-#define ROTI_REST_TICKER UINT32_C(1)
-#define ROTI_REST_WATCHDOG UINT32_C(2)
-
 struct roti_sentinel {
-    alignas(ROTI_CACHE_LINE) _Atomic(uint32_t) resting; /* ROTI_REST_* */
-    _Atomic(int64_t) due_ns;                            /* INT64_MAX: nobody ever looks */
+    alignas(ROTI_CACHE_LINE) _Atomic(bool) resting; /* no ticker is set */
+    _Atomic(int64_t) due_ns;                        /* INT64_MAX: nobody ever looks */
     /* ---- whoever looks ---- */
     _Atomic(int64_t) interval_ns; /* until the next look */
     _Atomic(uint64_t) steps;      /* of all loops, at the last look */
@@ -77,16 +72,11 @@ void roti_sentinel_init(struct roti_pool *pool, bool looks);
  * nothing to run, and has run nothing since it slept. */
 void roti_sentinel_look(struct roti_worker *self, int64_t now_ns, bool idle);
 
-/* This loop has slept and is about to run something: ends the rest of whoever watches, and looks if
- * that is due. */
+/* This loop has slept and is about to run something: ends the rest, and looks if that is due. */
 void roti_sentinel_rise(struct roti_worker *self);
 
-/* Marks that whoever `mark` stands for looks no more. False: a loop other than `self` (NULL: of
- * all) is awake, and nothing is marked. Any thread. */
-bool roti_sentinel_rest(struct roti_pool *pool, const struct roti_worker *self, uint32_t mark);
-
-/* The sum of what a loop has done. Any thread. */
-uint64_t roti_sentinel_heartbeat(const struct roti_worker *worker);
+/* Marks that nobody looks. False: a loop other than this one is awake, and nothing is marked. */
+bool roti_sentinel_rest(struct roti_worker *self);
 
 /* `worker`, or if it is blocked the next one that is not: where to place new work. Any thread. */
 struct roti_worker *roti_sentinel_avoid_blocked(struct roti_worker *worker);

@@ -168,7 +168,7 @@ HELP = [
         "rest_not_ended", "H15",
         "a loop that has slept runs a task while nobody looks after it",
         "sched/sentinel.c", "help", "-", [
-            ("    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting) != 0)\n",
+            ("    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting))\n",
              "    if (false)\n")]),
     Fault(
         "rest_without_second_look", "H15",

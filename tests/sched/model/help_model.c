@@ -51,6 +51,9 @@ static unsigned spins[LOOP_MAX]; /* own: parks without a sleep or a task between
 MODEL_SURVIVES("R9:0", "too few tasks to fill the ring");
 MODEL_SURVIVES("R19:0", "too few tasks to fill the ring");
 MODEL_SURVIVES("R13:0", "too few tasks to overflow");
+#if !ROTI_TSAN && !ROTI_DEKKER_FENCES
+MODEL_SURVIVES("SP3:0", "killed by model_spin; here membarrier orders what the lock guards");
+#endif
 
 static unsigned index_of(void *loop)
 {
@@ -393,7 +396,7 @@ static void network_blocks(unsigned thread)
 static void setup_rest(void)
 {
     reset(1);
-    roti_store(HM28, relaxed, &pool.sentinel.resting, 0);
+    roti_store(HM28, relaxed, &pool.sentinel.resting, false);
     roti_store(HM29, relaxed, &ticker, true);
 }
 
@@ -433,7 +436,7 @@ MODEL_TEST(help_return) = {
 
 /* ---- A loop wakes while others come to rest: one of the two must notice ---- */
 
-static bool rested[2]; /* own: by loop 1, by the watchdog */
+static bool rested; /* loop 1's */
 
 static void wakes(unsigned thread)
 {
@@ -444,39 +447,23 @@ static void wakes(unsigned thread)
 
 static void rests(unsigned thread)
 {
-    rested[0] = roti_sentinel_rest(&pool, &workers[thread], ROTI_REST_TICKER);
-}
-
-static void watchdog_rests(unsigned thread)
-{
-    (void)thread;
-    rested[1] = roti_sentinel_rest(&pool, &workers[1], ROTI_REST_WATCHDOG);
-}
-
-static void watchdog_rises(struct roti_pool *risen)
-{
-    MODEL_ASSERT(risen == &pool);
-    roti_store(HM30, relaxed, &released, true);
+    rested = roti_sentinel_rest(&workers[thread]);
 }
 
 static void setup_wake(void)
 {
     reset(1);
-    roti_store(HM31, relaxed, &pool.sentinel.resting, 0);
+    roti_store(HM31, relaxed, &pool.sentinel.resting, false);
     roti_store(HM32, relaxed, &pool.sentinel.due_ns, INT64_MAX);
-    pool.watchdog_rises = watchdog_rises;
-    rested[0] = false;
-    rested[1] = false;
+    rested = false;
     MODEL_ASSERT(roti_inbox_park(&workers[0].inbox));
 }
 
-/* Nobody rests while loop 0 is awake, and who was told that it may was called again. */
+/* Nobody rests while loop 0 is awake, and if loop 1 was told that it may, the ticker is set. */
 static void check_awake(void)
 {
-    MODEL_ASSERT(roti_load(HM33, relaxed, &pool.sentinel.resting) == 0);
-    MODEL_ASSERT(!rested[0] || roti_load(HM34, relaxed, &ticker));
-    MODEL_ASSERT(!rested[1] || roti_load(HM35, relaxed, &released));
+    MODEL_ASSERT(!roti_load(HM33, relaxed, &pool.sentinel.resting));
+    MODEL_ASSERT(!rested || roti_load(HM34, relaxed, &ticker));
 }
 
-MODEL_TEST(help_rise) = {
-    .threads = {wakes, rests, watchdog_rests}, .setup = setup_wake, .check = check_awake};
+MODEL_TEST(help_rise) = {.threads = {wakes, rests}, .setup = setup_wake, .check = check_awake};
