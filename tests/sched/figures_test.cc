@@ -14,6 +14,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -65,6 +66,11 @@ void driver_poll(void *arg, std::int64_t deadline_ns)
     auto arrival = std::move(loop->arrivals.front());
     loop->arrivals.erase(loop->arrivals.begin());
     arrival();
+}
+
+void driver_give_cpu(void *)
+{
+    std::this_thread::yield();
 }
 
 unsigned driver_help(void *)
@@ -136,6 +142,7 @@ protected:
                                     .help = driver_help,
                                     .tick = driver_tick,
                                     .timers_due = driver_timers_due,
+                                    .give_cpu = driver_give_cpu,
                                     .wake = driver_wake,
                                     .run = driver_run,
                                     .drop = driver_drop};
