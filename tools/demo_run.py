@@ -218,7 +218,7 @@ def print_phase(phase):
     for row in phase["loops"]:
         print(f"  {row['loop']:6d} {row['connections']:12,d} {row['requests']:10,d}"
               f" {row['switches']:10,d} {row['steals']:8,d} {row['stolen']:8,d}"
-              f" {row['wakes']:8,d} {row['idle_share']:6.1%}")
+              f" {row['rescued']:8,d} {row['wakes']:8,d} {row['idle_share']:6.1%}")
 
 
 def print_table(result):
