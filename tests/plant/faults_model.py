@@ -63,12 +63,13 @@ SLEEP = [
         "token_not_counted", "H09",
         "a loop that is picked is not counted as searching, but its search ends",
         "sched/idle.c", "park_protocol", "-", [
-            ("idle_change(idle, 1, -1);", "idle_change(idle, 0, -1);")]),
+            ("idle_change(idle, &counts, 1, -1)", "idle_change(idle, &counts, 0, -1)")]),
     Fault(
         "last_searcher_wakes_none", "H10",
         "the last searcher that found work wakes nobody for the rest",
         "sched/idle.c", "park_protocol", "-", [
-            ("return found && last;", "return found && last && false;")]),
+            ("searching_of(idle_add(idle, -1, 0)) == 1 && found;",
+             "searching_of(idle_add(idle, -1, 0)) == 1 && found && false;")]),
     Fault(
         "wake_skipped", "H59",
         "who finds a loop notified leaves it at that, and his push may be overlooked",
