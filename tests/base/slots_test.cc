@@ -15,11 +15,18 @@ namespace {
 constexpr std::size_t batch = ROTI_SLOTS_BATCH;
 
 /* Sets are never unmapped, so that each test has one of its own for the life of the process. */
-roti_slots travelling = ROTI_SLOTS_INIT(128);
-roti_slots edge = ROTI_SLOTS_INIT(128);
-roti_slots kept = ROTI_SLOTS_INIT(64);
-roti_slots short_of_memory = ROTI_SLOTS_INIT(ROTI_SLOTS_CHUNK_SIZE);
-roti_slots large = ROTI_SLOTS_INIT(ROTI_SLOTS_CHUNK_SIZE); /* a slot is a chunk */
+struct Set : roti_slots {
+    explicit Set(std::uint32_t size) : roti_slots{}
+    {
+        slot_size = size;
+    }
+};
+
+Set travelling(128);
+Set edge(128);
+Set kept(64);
+Set short_of_memory(ROTI_SLOTS_CHUNK_SIZE);
+Set large(ROTI_SLOTS_CHUNK_SIZE); /* a slot is a chunk */
 
 std::vector<void *> take(roti_slots *slots, roti_slots_cache *cache, std::size_t count)
 {
