@@ -8,6 +8,7 @@
 #include "loop/loop_impl.h"
 
 #include "loop/handle.h"
+#include "loop/syscall.h"
 #include "tests/model/absent.h"
 
 static struct rota_runtime runtime;
