@@ -15,7 +15,7 @@ FAULTS = [
     Fault(
         "parked_early", "H40",
         "a task that is still being parked is put into a queue, and may be resumed elsewhere",
-        "sched/task_state.c", "sim", "cancel", PARKED_EARLY),
+        "sched/task_state.c", "sim", "futures", PARKED_EARLY),
     Fault(
         "enqueued_twice", "H41",
         "the parker and the claimer of a task both put it into a queue",

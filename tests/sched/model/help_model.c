@@ -51,9 +51,6 @@ static unsigned spins[LOOP_MAX]; /* own: parks without a sleep or a task between
 MODEL_SURVIVES("R9:0", "too few tasks to fill the ring");
 MODEL_SURVIVES("R19:0", "too few tasks to fill the ring");
 MODEL_SURVIVES("R13:0", "too few tasks to overflow");
-#if !ROTI_TSAN && !ROTI_DEKKER_FENCES
-MODEL_SURVIVES("SP3:0", "killed by model_spin; here membarrier orders what the lock guards");
-#endif
 
 static unsigned index_of(void *loop)
 {
