@@ -464,3 +464,31 @@ static void check_awake(void)
 }
 
 MODEL_TEST(help_rise) = {.threads = {wakes, rests}, .setup = setup_wake, .check = check_awake};
+
+/* ---- The poll lock alone: elsewhere membarrier orders what it guards, too ---- */
+
+static int polls; /* plain: under loop 0's poll lock */
+
+static void polls_once(unsigned thread)
+{
+    (void)thread;
+    if (!roti_spin_try_lock(&workers[0].poll_lock))
+        return;
+    ROTI_PLAIN_WRITE(&polls);
+    polls++;
+    roti_spin_unlock(&workers[0].poll_lock);
+}
+
+static void setup_polls(void)
+{
+    reset(0);
+    polls = 0;
+}
+
+static void check_polls(void)
+{
+    MODEL_ASSERT(polls == 1 || polls == 2);
+}
+
+MODEL_TEST(help_poll_lock) = {
+    .threads = {polls_once, polls_once}, .setup = setup_polls, .check = check_polls};
