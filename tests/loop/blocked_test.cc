@@ -62,7 +62,8 @@ protected:
         const std::function<void(Tasks &)> &prepare, const std::function<void()> &act,
         const std::function<bool()> &done, const std::function<void()> &after = [] {})
     {
-        auto [count, all_but_one] = GetParam();
+        unsigned count = GetParam().first;
+        bool all_but_one = GetParam().second;
         EXPECT_EQ(0, loops::run(count, [&] {
                       Tasks waiting, keepers;
                       std::atomic<bool> over{false};
@@ -290,8 +291,7 @@ TEST_P(Blocked, ByACallback)
 {
     static std::atomic<int> slept, state;
     slept = state = 0;
-    auto [count, all_but_one] = GetParam();
-    (void)all_but_one;
+    unsigned count = GetParam().first;
     EXPECT_EQ(0, loops::run(count, [&] {
                   Tasks tasks;
                   rota_pin();
@@ -324,11 +324,9 @@ TEST_P(Blocked, ItComesBackAgainAndAgain)
     static std::atomic<int> posted;
     posted = 0;
     support::allow_seconds(120);
-    auto [count, all_but_one] = GetParam();
-    (void)all_but_one;
+    unsigned count = GetParam().first;
     EXPECT_EQ(0, loops::run(count, [] {
                   Tasks tasks;
-                  std::atomic<bool> over{false};
                   std::atomic<int> echoed{0};
                   rota_pin();
                   rota_loop *here = rota_running_loop();

@@ -334,8 +334,10 @@ int turns_of_others(const std::function<void()> &busy)
     int turns = 0;
     bool done = false;
     Task other([&] {
-        for (; !done; turns++)
+        while (!done) {
             EXPECT_EQ(0, rota_yield());
+            turns++;
+        }
         return 0;
     });
     Task task([&] {

@@ -422,8 +422,10 @@ TEST(StreamGiving, AWriterThatIsNeverHeldUpGivesWay)
                   bool done = false;
                   Tasks tasks;
                   tasks.spawn([&] {
-                      for (; !done; turns++)
+                      while (!done) {
                           EXPECT_EQ(0, rota_yield());
+                          turns++;
+                      }
                       return 0;
                   });
                   tasks.spawn([&] {
