@@ -24,12 +24,14 @@
 
 namespace io_tasks {
 
-/* Runs `body` as the first task of a runtime with so many loops. */
+/* Runs `body` as the first task of a runtime with so many loops. Nobody polls for a loop whose step
+ * takes long: tests say in which step events are taken. test_blocked has help. */
 inline int run(unsigned loops, const std::function<int()> &body)
 {
     struct rota_run_opts opts = {};
     opts.loops = loops;
     opts.no_signals = true;
+    opts.no_help = true;
     auto call = [](void *arg) { return (*static_cast<const std::function<int()> *>(arg))(); };
     return rota_run(call, const_cast<std::function<int()> *>(&body), &opts);
 }
