@@ -12,7 +12,9 @@
  *             ROTI_BLOCKED_NS is blocked: whoever looks helps it, and placement avoids it until a
  *             look finds that it has moved.
  *             One look is due at a time, in `due_ns`; whoever moves that on by a compare-and-swap
- *             makes it. A loop that runs does so where it polls anyway. Where none does in time, a
+ *             makes it. A loop that runs does so where it polls anyway, and one that is about to
+ *             sleep before it does: it may have taken the tick in a poll after which it did not
+ *             read the clock, or with a task that another loop has stolen. Where none looks, a
  *             ticker, one timer that all pollers watch, wakes one loop of those that sleep: the
  *             kernel chooses the sentinel anew at each tick, so there is none to hand over and none
  *             to lose. The first tick comes after ROTI_LOOK_MIN_NS, then twice as long each time up

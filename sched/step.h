@@ -104,10 +104,14 @@ static inline __attribute__((always_inline)) void step_end(struct roti_worker *w
         return;
     }
     frame->suspended_by = why; /* [I1] from here on */
-    if (why != ROTI_SWITCH_PARK && roti_task_stays(worker->pool, task))
+    if (why == ROTI_SWITCH_PARK) {
+        if (roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE)
+            roti_task_enqueue_from(worker, task);
+    } else if (roti_task_stays(worker->pool, task)) {
         step_push_local(worker, &task->work);
-    else if (why != ROTI_SWITCH_PARK || roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE)
-        roti_task_enqueue_from(worker, task);
+    } else {
+        roti_task_enqueue_again(worker, task);
+    }
 }
 
 /*

@@ -121,6 +121,9 @@ void roti_task_enqueue(struct rota_task *task);
 /* The same on the thread of `self`, a worker of the task's own pool. */
 void roti_task_enqueue_from(struct roti_worker *self, struct rota_task *task);
 
+/* The same for the task that has just run there and gave way: if it comes next, nobody is told. */
+void roti_task_enqueue_again(struct roti_worker *self, struct rota_task *task);
+
 /* The same, but to the inbox of the loop that it last ran on: for one of many woken at once. */
 void roti_task_enqueue_away(struct rota_task *task);
 

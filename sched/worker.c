@@ -13,7 +13,8 @@
  *             sched/inbox.h.
  *             A loop that its poller has woken is awake before it takes what is ready, or it would
  *             find itself among the sleepers and wake itself for it. Others are told of what it has
- *             taken once it has all, and only if that is more than it runs next itself.
+ *             taken once it has all, and only if that is more than it runs next itself. So it is
+ *             with a task that yields while it is alone.
  * Invariants. I1 Nothing of a task is touched after it was enqueued.
  *             I2 A worker that holds a searcher's token gives it back before it runs anything.
  *             I3 Before a worker runs anything, others were told of all else that its ring holds.
@@ -136,6 +137,12 @@ static bool post_onwards(struct rota_task *task)
     return true;
 }
 
+/* Nothing is to be run before what the ring holds. */
+static bool ring_comes_next(const struct roti_worker *worker)
+{
+    return roti_fifo_empty(&worker->local) && roti_fifo_empty(&worker->due);
+}
+
 /* Enqueues from a worker of the task's own pool. */
 static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool away)
 {
@@ -186,6 +193,18 @@ void roti_task_enqueue_from(struct roti_worker *self, struct rota_task *task)
     enqueue_here(self, task, false);
 }
 
+void roti_task_enqueue_again(struct roti_worker *self, struct rota_task *task)
+{
+    roti_worker_queues(self, true, &task->work);
+    if (ROTI_MIGRATE && post_onwards(task))
+        return;
+    roti_ring_push(&self->ring, &task->work.link);
+    if (ring_comes_next(self) && roti_ring_count(&self->ring) == 1)
+        self->unannounced = true; /* [I3] before anything else is run */
+    else
+        roti_pool_wake_one(self->pool);
+}
+
 void roti_task_enqueue(struct rota_task *task)
 {
     enqueue(task, false);
@@ -206,13 +225,12 @@ static void poll(struct roti_worker *worker, int64_t deadline_ns)
     worker->instant = 0;
 }
 
-/* Tells another loop of what polls have pushed to the ring, unless it is one task and comes next.
+/* Tells another loop of what the ring holds, unless it is one task and comes next.
  * If something is put before that task later (the local queue runs first), the next call tells. */
 static void announce(struct roti_worker *worker)
 {
     uint64_t count = roti_ring_count(&worker->ring);
-    bool first = roti_fifo_empty(&worker->local) && roti_fifo_empty(&worker->due);
-    worker->unannounced = count == 1 && first;
+    worker->unannounced = count == 1 && ring_comes_next(worker);
     if (count > 0 && !worker->unannounced)
         roti_pool_wake_one(worker->pool);
 }
@@ -443,8 +461,10 @@ static void park(struct roti_worker *worker)
     bool shared = pool->worker_count > 1;
     /* Gives cached references of contexts back. May run code of users: before the announcement. */
     roti_context_park(worker->thread_object);
-    if (roti_stack_trim(&worker->stack_cache, worker->driver->now(worker->loop)))
+    int64_t now_ns = worker->driver->now(worker->loop);
+    if (roti_stack_trim(&worker->stack_cache, now_ns))
         return; /* there is more to trim: a turn comes between two batches */
+    roti_sentinel_look(worker, now_ns, worker->slept);
     /* Before the inbox says PARKED: who polls for this loop may take its wake out of the poller.
      * That is over soon, and meanwhile there may be work: turn once more. */
     if (!roti_spin_try_lock(&worker->poll_lock)) {

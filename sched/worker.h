@@ -98,7 +98,7 @@ struct roti_worker {
     uint64_t instant;        /* the scheduling point of now, in ticks; 0: ask the clock */
     bool parked;             /* announced as a sleeper, its inbox PARKED */
     bool polling;            /* inside the driver's poll */
-    bool unannounced;        /* a poll has pushed tasks to the ring, and woken nobody for them */
+    bool unannounced;        /* nobody was woken for what the ring holds */
     bool searching;          /* holds a searcher's token of the pool */
     bool slept;              /* has run nothing since its sleep */
     struct roti_waits waits; /* how long it had to wait of late */

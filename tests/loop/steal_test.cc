@@ -174,6 +174,40 @@ TEST(Steal, WakesFromOutsideFindASleepingRuntime)
               }));
 }
 
+/* A task that gives way to nobody goes on at once: no other loop is woken to steal it. */
+TEST(Steal, ATaskThatYieldsAloneIsLeftAlone)
+{
+    ROTA_NOT_WHEN_TASKS_MOVE("each resume is a post to another loop");
+    EXPECT_EQ(0, loops::run(2, [] {
+                  auto *runtime = rota_running_runtime();
+                  std::uint64_t stolen_before = total(runtime).tasks_stolen;
+                  for (int i = 0; i < 100'000; i++)
+                      EXPECT_EQ(0, rota_yield());
+                  /* Some, by a loop that looked before it went to sleep; hundreds if it is told. */
+                  EXPECT_LE(total(runtime).tasks_stolen - stolen_before, 100U);
+                  return 0;
+              }));
+}
+
+/* But the second one is for whoever is idle. */
+TEST(Steal, TasksThatYieldSpread)
+{
+    EXPECT_EQ(0, loops::run(2, [] {
+                  Tasks tasks;
+                  std::atomic<unsigned> seen{0};
+                  for (int i = 0; i < 2; i++)
+                      tasks.spawn([&] {
+                          while (seen != 3) {
+                              seen |= 1U << rota_loop_index(rota_running_loop());
+                              EXPECT_EQ(0, rota_yield());
+                          }
+                          return 0;
+                      });
+                  tasks.join();
+                  return 0;
+              }));
+}
+
 /* Spawned and finished agree, whatever was stolen in between. */
 TEST(Steal, AccountsAgree)
 {

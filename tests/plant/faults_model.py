@@ -177,6 +177,11 @@ HELP = [
         "sched/sentinel.c", "help", "help_rise", [
             ("    if (all_parked(pool, self))\n", "    if (all_parked(pool, self) || true)\n")]),
     Fault(
+        "sleeper_drops_tick", "H15",
+        "a loop that has taken the tick in passing goes to sleep and looks at nobody",
+        "sched/worker.c", "help", "help_spin", [
+            ("    roti_sentinel_look(worker, now_ns, worker->slept);\n", "")]),
+    Fault(
         "look_sets_no_ticker", "H15",
         "a look that finds nothing is the last one",
         "sched/sentinel.c", "help", "-", [

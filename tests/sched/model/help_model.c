@@ -23,6 +23,7 @@
 #define TASK_MAX 4
 #define LOOP_MAX 2
 #define TICK_NS INT64_C(10000000)
+#define SPIN_NS 1000
 
 struct job {
     struct rota_task task;
@@ -94,10 +95,10 @@ static void driver_poll(void *loop, int64_t deadline_ns)
     if (deadline_ns > 0) {
         spins[index] = 0;
         model_wait_until(is_woken, loop);
-        if (index == 1 && roti_exchange(HM7, relaxed, &ticker, false)) {
-            (void)roti_fetch_add(HM8, relaxed, &clock_ns, TICK_NS);
-            roti_pause(); /* time has passed for the others, too */
-        }
+    }
+    if (index == 1 && roti_exchange(HM7, relaxed, &ticker, false)) {
+        (void)roti_fetch_add(HM8, relaxed, &clock_ns, TICK_NS);
+        roti_pause(); /* time has passed for the others, too */
     }
     roti_worker_awake(loop);
     (void)take(index);
@@ -131,6 +132,13 @@ static bool driver_timers_due(void *loop)
     return false;
 }
 
+/* A round of the spin takes as long as one may last. */
+static void driver_give_cpu(void *loop)
+{
+    (void)loop;
+    (void)roti_fetch_add(HM40, relaxed, &clock_ns, SPIN_NS);
+}
+
 static void driver_wake(void *loop)
 {
     roti_store(HM10, relaxed, &edges[index_of(loop)], true);
@@ -149,6 +157,7 @@ static const struct roti_driver driver = {
     .help = driver_help,
     .tick = driver_tick,
     .timers_due = driver_timers_due,
+    .give_cpu = driver_give_cpu,
     .wake = driver_wake,
     .run = driver_run,
 };
@@ -376,6 +385,20 @@ static void setup_arrival(void)
 
 MODEL_TEST(help_arrival) = {
     .threads = {loop_main, loop_main, network}, .setup = setup_arrival, .check = check};
+
+/* ---- The same where the tick comes while the other loop is about to sleep, and spins ---- */
+
+static void setup_spin(void)
+{
+    reset(1);
+    pool.spin_ns = SPIN_NS;
+    workers[1].waits.needed = 1;
+    workers[1].waits.short_count = 1;
+    begin_with(hold);
+}
+
+MODEL_TEST(help_spin) = {
+    .threads = {loop_main, loop_main, network}, .setup = setup_spin, .check = check};
 
 /* ---- The same while the looks come to rest, as all loops sleep ---- */
 
