@@ -178,7 +178,7 @@ __attribute__((noinline)) int recurse(volatile char *above)
 [[noreturn]] void overflow_in_a_run()
 {
     without_core();
-    loops::run(2, [] {
+    loops::run(support::emulated() ? 1 : 2, [] {
         rota_task_opts task_opts{};
         task_opts.name = "till";
         task_opts.stack_size = 64 << 10;

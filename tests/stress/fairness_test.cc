@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "loop/loop_impl.h"
+#include "tests/loop/moves.h"
 #include "tests/net/streams.h"
 #include "tests/stress/latencies.h"
 #include "tests/stress/pinned.h"
@@ -213,6 +214,9 @@ class Fairness : public testing::TestWithParam<unsigned> {};
 /* A24: a LIFO slot or a cycle of two would starve the others. */
 TEST_P(Fairness, APairDoesNotOvertakeAThousand)
 {
+    if (GetParam() > 1)
+        ROTA_NOT_WHEN_TASKS_MOVE("what has moved is in the local queue, which runs four steps for "
+                                 "each of the ring, where those are that never ran");
     constexpr std::size_t TASKS = 1000;
     support::allow_seconds(280);
     std::int64_t yields = std::min<std::int64_t>(support::scale(20), 2000);
