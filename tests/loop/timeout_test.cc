@@ -32,10 +32,10 @@ TEST_P(Timeout, ASleepThatIsTooLongTimesOut)
                   rota_timeout timeout = {};
                   EXPECT_EQ(ROTA_TIMEOUT_CREATED, rota_timeout_get_state(&timeout));
                   std::int64_t start_ns = rota_time_ns();
-                  EXPECT_EQ(0, rota_timeout_begin(&timeout, 20 * ROTA_MS));
+                  EXPECT_EQ(0, rota_timeout_begin(&timeout, 100 * ROTA_MS));
                   EXPECT_EQ(ROTA_TIMEOUT_ACTIVE, rota_timeout_get_state(&timeout));
                   EXPECT_FALSE(rota_timeout_expired(&timeout));
-                  EXPECT_GE(rota_timeout_when(&timeout), start_ns + 20 * ROTA_MS);
+                  EXPECT_GE(rota_timeout_when(&timeout), start_ns + 100 * ROTA_MS);
                   int r = rota_sleep(60 * ROTA_SEC);
                   EXPECT_EQ(-ECANCELED, r);
                   EXPECT_GE(rota_time_ns(), rota_timeout_when(&timeout));
@@ -172,7 +172,7 @@ TEST_P(Timeout, RescheduledLaterEarlierNeverAndPast)
 {
     EXPECT_EQ(0, run([&] {
                   rota_timeout timeout = {};
-                  EXPECT_EQ(0, rota_timeout_begin(&timeout, 2 * ROTA_MS));
+                  EXPECT_EQ(0, rota_timeout_begin(&timeout, 500 * ROTA_MS));
                   EXPECT_EQ(0, rota_timeout_reschedule(&timeout, ROTA_NEVER));
                   EXPECT_EQ(ROTA_NEVER, rota_timeout_when(&timeout));
                   EXPECT_EQ(0, rota_sleep(5 * ROTA_MS));
@@ -228,11 +228,11 @@ TEST_P(Timeout, OfNestedScopesThatExpiredTheOutermostReports)
     EXPECT_EQ(0, run(
                      [&] {
                          rota_timeout outer = {}, middle = {}, inner = {};
-                         EXPECT_EQ(0, rota_timeout_begin(&outer, 5 * ROTA_MS));
+                         EXPECT_EQ(0, rota_timeout_begin(&outer, 100 * ROTA_MS));
                          EXPECT_EQ(0, rota_timeout_begin(&middle, ROTA_NEVER));
-                         EXPECT_EQ(0, rota_timeout_begin(&inner, 5 * ROTA_MS));
+                         EXPECT_EQ(0, rota_timeout_begin(&inner, 100 * ROTA_MS));
                          /* Both are due before this task can suspend. */
-                         std::this_thread::sleep_for(std::chrono::milliseconds(10));
+                         std::this_thread::sleep_for(std::chrono::milliseconds(110));
                          int r = rota_sleep(60 * ROTA_SEC);
                          while (r == 0 || !rota_timeout_expired(&outer) ||
                                 !rota_timeout_expired(&inner))
@@ -378,7 +378,7 @@ TEST_P(Timeout, AnAwaitedTaskIsCancelledForIt)
                   rota_task *child = tasks.spawn([] { return rota_sleep(60 * ROTA_SEC); });
                   tasks.settle();
                   rota_timeout timeout = {};
-                  EXPECT_EQ(0, rota_timeout_begin(&timeout, 2 * ROTA_MS));
+                  EXPECT_EQ(0, rota_timeout_begin(&timeout, 100 * ROTA_MS));
                   int status = 0;
                   EXPECT_EQ(0, rota_task_await(
                                    child, &status)); /* the wait completes: the child has ended */
