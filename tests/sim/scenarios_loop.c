@@ -122,12 +122,77 @@ static void disarm(struct alarm *alarm)
     }
 }
 
+/* A task that sleeps, and was spawned on a loop of its own, where its timer is. */
+struct sleeper {
+    int64_t until_ns;
+    struct rota_task *task; /* NULL: there was no memory for it */
+    bool spawned;
+};
+
+/* Uses the stack where the calls before had theirs. */
+static __attribute__((noinline)) void scribble(void)
+{
+    volatile unsigned char bytes[1024];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = 0xa5;
+}
+
+static int sleep_until(void *arg)
+{
+    const struct sleeper *sleeper = arg;
+    int r = rota_sleep(sleeper->until_ns - rota_time_ns());
+    scribble();
+    SIM_ASSERT(r == -ECANCELED || (r == 0 && rota_time_ns() >= sleeper->until_ns));
+    return 0;
+}
+
+static int spawn_sleeper(void *arg)
+{
+    struct sleeper *sleeper = arg;
+    if (rota_task_spawn(&sleeper->task, sleep_until, sleeper, NULL) < 0)
+        sleeper->task = NULL;
+    sleeper->spawned = true;
+    return 0;
+}
+
+/* Tasks are cancelled, from one loop, just when others wake them: who wins goes on, and who has
+ * lost may not touch what it left. */
+static void disturb_sleepers(void)
+{
+    static struct sleeper sleepers[8];
+    struct rota_runtime *runtime = rota_running_runtime();
+    uint32_t loops = (uint32_t)rota_runtime_loop_count(runtime);
+    struct sleeper own = {.until_ns = rota_time_ns() + (int64_t)(1 + sim_draw(3)) * ROTA_MS};
+    uint32_t wanted = sim_draw(9);
+    unsigned count = 0;
+    for (; count < wanted; count++) {
+        sleepers[count] = own;
+        if (rota_call_soon_threadsafe(rota_runtime_loop(runtime, sim_draw(loops)), NULL,
+                                      spawn_sleeper, &sleepers[count], NULL) < 0)
+            break;
+    }
+    for (unsigned i = 0; i < count; i++)
+        while (!sleepers[i].spawned)
+            SIM_ASSERT(rota_sleep(ROTA_MS / 8) == 0);
+    (void)sleep_until(&own);
+    for (unsigned i = 0; i < count; i++)
+        if (sleepers[i].task != NULL)
+            (void)rota_task_cancel(sleepers[i].task);
+    for (unsigned i = 0; i < count; i++) {
+        int status;
+        while (sleepers[i].task != NULL && rota_task_status(sleepers[i].task, &status) < 0)
+            SIM_ASSERT(rota_sleep(ROTA_MS) == 0);
+        rota_task_unref(sleepers[i].task);
+    }
+}
+
 static int set_alarms(void *arg)
 {
     static struct alarm alarms[12];
     uint32_t wanted = 1 + sim_draw(12);
     unsigned count = 0;
     (void)arg;
+    disturb_sleepers();
     for (; count < wanted && arm(&alarms[count]); count++)
         SIM_ASSERT(scenario_dawdle() == 0);
     for (unsigned i = 0; i < count; i++) {
