@@ -99,19 +99,20 @@ static int serve_clients(void *arg)
     (void)arg;
     loop_count = (unsigned)rota_runtime_loop_count(rota_running_runtime());
     kept = 0;
-    clients_left = 0;
     SIM_ASSERT(rota_addr_parse(&server_addr, "127.0.0.1:0") == 0);
     if (rota_server_create(&server, &server_addr, echo, NULL, &opts) < 0)
         return 0;
     SIM_ASSERT(rota_server_addr(server, &server_addr) == 0);
-    for (uint32_t wanted = 1 + sim_draw(CLIENTS_MAX); clients_left < wanted; clients_left++)
-        if (rota_task_spawn(&tasks[count++], client, NULL, NULL) < 0) {
-            count--;
+    /* Counted before they are spawned: on another loop the first may have ended by then. */
+    clients_left = 1 + sim_draw(CLIENTS_MAX);
+    for (uint32_t wanted = clients_left; count < wanted; count++)
+        if (rota_task_spawn(&tasks[count], client, NULL, NULL) < 0) {
+            clients_left -= wanted - count;
             break;
         }
     for (unsigned i = 1; i < loop_count; i++)
-        if (rota_task_spawn(&tasks[count++], keep, NULL, NULL) < 0)
-            count--;
+        if (rota_task_spawn(&tasks[count], keep, NULL, NULL) == 0)
+            count++;
     scenario_join(tasks, count);
     rota_server_close(server);
     rota_server_close_clients(server);
