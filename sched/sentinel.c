@@ -35,11 +35,11 @@ static uint64_t steps_of(const struct roti_worker *worker)
            roti_load(SE5, relaxed, &worker->counters.callbacks); /* [SE5] relaxed: likewise. */
 }
 
-/* The sum of what a loop has done. */
+/* The sum of what a loop has done, and one: zero is what nobody has seen. */
 static uint64_t heartbeat_of(const struct roti_worker *worker)
 {
     /* [SE6] relaxed: as [SE4]. */
-    return steps_of(worker) + roti_load(SE6, relaxed, &worker->counters.turns);
+    return steps_of(worker) + roti_load(SE6, relaxed, &worker->counters.turns) + 1;
 }
 
 struct roti_worker *roti_sentinel_avoid_blocked(struct roti_worker *worker)
@@ -113,13 +113,14 @@ static bool claim(struct roti_sentinel *sentinel, int64_t now_ns)
     return false;
 }
 
-/* Compares a loop with what was seen of it last. True: it is blocked. */
-static bool is_blocked(struct roti_worker *worker, int64_t now_ns, bool moves)
+/* Compares a loop with what was seen of it last. True: it is blocked. One that sleeps is seen as if
+ * it had moved until the next look, or it would be blocked as it wakes. */
+static bool is_blocked(struct roti_worker *worker, int64_t now_ns, bool own, bool parked)
 {
     struct roti_watch *watch = &worker->watch;
-    uint64_t heartbeat = heartbeat_of(worker);
+    uint64_t heartbeat = heartbeat_of(worker) - parked;
     /* [SE17] relaxed: see above [I3]. */
-    moves = moves || heartbeat != roti_load(SE17, relaxed, &watch->heartbeat);
+    bool moves = own || parked || heartbeat != roti_load(SE17, relaxed, &watch->heartbeat);
     if (moves) {
         /* [SE18] [SE19] relaxed: as [SE17]. */
         roti_store(SE18, relaxed, &watch->heartbeat, heartbeat);
@@ -141,7 +142,7 @@ static struct sight look_around(struct roti_worker *self, int64_t now_ns)
         bool parked = roti_inbox_parked(&worker->inbox);
         sight.steps += steps_of(worker);
         sight.awake |= worker != self && !parked;
-        if (!is_blocked(worker, now_ns, worker == self || parked))
+        if (!is_blocked(worker, now_ns, worker == self, parked))
             continue;
         sight.blocked = true;
         sight.news += roti_worker_help(self, worker);
