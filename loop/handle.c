@@ -102,6 +102,13 @@ void roti_handle_close(struct rota_loop *loop)
 
 /* ---- Running ---- */
 
+/* What the program wants to be called; for reports. */
+static inline void *function_of(const struct roti_handle_node *node)
+{
+    bool owned = (node->work.extra & ROTI_HANDLE_OWNED) != 0;
+    return owned ? (void *)node->owned.fn : (void *)node->fn;
+}
+
 /* Tells the exception handler of what went wrong with a callback. */
 static __attribute__((cold)) void report(struct rota_loop *loop,
                                          const struct roti_handle_node *node, const char *message,
@@ -121,8 +128,7 @@ static __attribute__((cold)) void report(struct rota_loop *loop,
 static void report_slow(struct rota_loop *loop, const struct roti_handle_node *node,
                         int64_t took_ns)
 {
-    void *code =
-        (node->work.extra & ROTI_HANDLE_OWNED) != 0 ? (void *)node->owned.fn : (void *)node->fn;
+    void *code = function_of(node);
     Dl_info symbol;
     bool known = dladdr(code, &symbol) != 0 && symbol.dli_sname != NULL;
     char message[160];
@@ -173,6 +179,8 @@ void roti_handle_run(struct rota_loop *loop, struct roti_work *work)
     if (node_move(node, ROTI_HANDLE_QUEUED, ROTI_HANDLE_RUNNING)) {
         /* [HN12] relaxed: read by this thread, and by dumps that take it for a hint. */
         roti_store(HN12, relaxed, &loop->running_handle, node);
+        /* [HN18] relaxed: an address, for reports. */
+        roti_store(HN18, relaxed, &loop->running_fn, function_of(node));
         run(loop, node);
         /* [HN13] relaxed: as [HN12]. */
         roti_store(HN13, relaxed, &loop->running_handle, NULL);

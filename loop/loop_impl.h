@@ -9,6 +9,7 @@
 #include <rota/runtime.h>
 
 #include "loop/poller.h"
+#include "loop/stall.h"
 #include "loop/timer.h"
 #include "sched/pool.h"
 #include "sched/task_impl.h"
@@ -28,6 +29,7 @@ struct rota_loop {
     rota_exception_fn inherited_fn; /* the runtime's, which may end before the loop; constant */
     void *inherited_arg;
     _Atomic(struct roti_handle_node *) running_handle; /* the callback that runs; owner writes */
+    _Atomic(void *) running_fn; /* its function, or that of the last one; owner writes */
 };
 
 /* An object that a reference of the program keeps until the run ends. Embedded in it. */
@@ -45,7 +47,8 @@ struct rota_runtime {
     rota_exception_fn exception_fn;
     void *exception_arg;
     int64_t slow_callback_ns;
-    int ticker_fd;          /* a timer that all pollers watch; -1: blocked loops are not helped */
+    int ticker_fd; /* a timer that all pollers watch; -1: blocked loops are not helped */
+    struct roti_stalls stalls;
     struct roti_stop *stop; /* the graceful stop: loop/stop.c */
     struct roti_spin lock;
     struct roti_list leftovers; /* under lock */

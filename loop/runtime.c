@@ -19,10 +19,11 @@
 #include <rota/error.h>
 
 #define SLOW_CALLBACK_NS (100 * ROTA_MS)
+#define STALL_NS (10 * ROTA_MS)
 #define QUARANTINE_MAX 65536 /* stacks: 16 GiB of address space at the default size */
 
 /* Whoever adds an option checks it in check_opts() and hands it on in run_init(). */
-_Static_assert(sizeof(struct rota_run_opts) == 80, "an option was added");
+_Static_assert(sizeof(struct rota_run_opts) == 104, "an option was added");
 
 /* What a run is made of. It is freed at its end, unless a task outlived the shutdown: somebody may
  * still wake that. */
@@ -146,9 +147,16 @@ static int run_init(struct run *run, const struct rota_run_opts *opts, const cha
     runtime->exception_fn = opts->exception_handler;
     runtime->exception_arg = opts->exception_arg;
     runtime->slow_callback_ns = opts->slow_callback_ns ? opts->slow_callback_ns : SLOW_CALLBACK_NS;
+    int64_t stall_ns = opts->stall_ns != 0 ? opts->stall_ns : STALL_NS;
     int r = create_loops(runtime, opts->debug, opts->no_help);
     if (r < 0)
         return r;
+    if (stall_ns > 0)
+        r = roti_stalls_init(&runtime->stalls, opts->stall_handler, opts->stall_arg);
+    if (r < 0) {
+        release_loops(runtime);
+        return r;
+    }
     struct roti_pool_opts pool_opts = {
         .worker_count = runtime->loop_count,
         .stack_size = opts->stack_size,
@@ -159,13 +167,17 @@ static int run_init(struct run *run, const struct rota_run_opts *opts, const cha
         .wipe_stacks = opts->wipe_stacks,
         .quarantine_count = opts->stack_quarantine,
         .no_help = opts->no_help,
+        .stall_ns = stall_ns > 0 && roti_loop_driver.real_time ? stall_ns : 0,
+        .stalled = roti_stall_found,
         .driver = &roti_loop_driver,
         .thread_start = thread_start,
         .thread_stop = thread_stop,
     };
     r = roti_pool_init(&runtime->pool, &pool_opts, runtime->workers);
-    if (r < 0)
+    if (r < 0) {
+        roti_stalls_done(&runtime->stalls);
         release_loops(runtime);
+    }
     return r;
 }
 
@@ -241,6 +253,7 @@ int roti_run_rooted(rota_task_fn fn, void *arg, const struct rota_run_opts *opts
     int r = run_init(run, opts, root);
     if (r == 0) {
         r = run_all(run, fn, arg, !opts->no_signals);
+        roti_stalls_done(&run->runtime.stalls);
         if (run->runtime.pool.straggler_count > 0)
             return r;
         free_leftovers(&run->runtime);

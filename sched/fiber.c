@@ -141,15 +141,10 @@ int roti_fiber_adopt_thread(struct roti_fiber *fiber)
     return 0;
 }
 
-ROTI_UNINSTRUMENTED int roti_fiber_frames(const struct roti_fiber *fiber, void **ret_pcs, int max)
+ROTI_UNINSTRUMENTED int roti_fiber_chain(uintptr_t frame, uintptr_t low, uintptr_t high,
+                                         void **ret_pcs, int max)
 {
-    uintptr_t low = (uintptr_t)fiber->stack_low;
-    uintptr_t high = low + fiber->stack_size;
-    const uintptr_t *saved = fiber->sp;
-    uintptr_t frame = saved[FRAME_FP];
     int count = 0;
-    if (max > 0)
-        ret_pcs[count++] = (void *)saved[FRAME_PC];
     /* A chain that leaves the stack or goes down is no chain: code without frame pointers. */
     while (count < max && frame >= low && frame + 2 * sizeof(uintptr_t) <= high &&
            frame % sizeof(uintptr_t) == 0) {
@@ -162,4 +157,15 @@ ROTI_UNINSTRUMENTED int roti_fiber_frames(const struct roti_fiber *fiber, void *
         frame = pair[0];
     }
     return count;
+}
+
+ROTI_UNINSTRUMENTED int roti_fiber_frames(const struct roti_fiber *fiber, void **ret_pcs, int max)
+{
+    uintptr_t low = (uintptr_t)fiber->stack_low;
+    const uintptr_t *saved = fiber->sp;
+    if (max <= 0)
+        return 0;
+    ret_pcs[0] = (void *)saved[FRAME_PC];
+    return 1 +
+           roti_fiber_chain(saved[FRAME_FP], low, low + fiber->stack_size, ret_pcs + 1, max - 1);
 }

@@ -109,6 +109,10 @@ static inline int roti_fiber_switch_last(struct roti_fiber *from, struct roti_fi
  */
 int roti_fiber_frames(const struct roti_fiber *fiber, void **ret_pcs, int max);
 
+/* The same from a frame pointer on, on a stack that is in use between `low` and `high`, by the
+ * thread that uses it. */
+int roti_fiber_chain(uintptr_t frame, uintptr_t low, uintptr_t high, void **ret_pcs, int max);
+
 #ifdef __cplusplus
 }
 #endif

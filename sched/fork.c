@@ -39,6 +39,7 @@ static void forget_all(void)
     roti_names_forget();
     roti_stack_pool_forked();
     roti_overflow_forked();
+    roti_sample_forked();
     struct roti_list *node;
     while ((node = roti_list_pop_front(&pools)) != NULL) {
         struct roti_pool *pool = roti_container_of(node, struct roti_pool, fork_node);

@@ -175,6 +175,8 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     roti_idle_init(&pool->idle, pool->worker_count);
     roti_figures_init(pool, opts->figures);
     roti_sentinel_init(pool, pool->worker_count > 1 && !opts->no_help);
+    pool->watchdog.stall_ns = opts->stall_ns;
+    pool->watchdog.stalled = opts->stalled;
     for (unsigned i = 0; i < pool->worker_count; i++)
         worker_init(pool->workers[i], pool, i, opts->wipe_stacks);
     return 0;
@@ -201,6 +203,8 @@ static int worker_enter(struct roti_worker *worker)
     worker->thread_object = roti_thread_self();
     worker->thread_object->worker = worker;
     worker->thread_object->context = &worker->context;
+    if (worker->pool->watchdog.stall_ns > 0)
+        roti_sample_enter(&worker->sample);
     r = worker->pool->thread_start != NULL ? worker->pool->thread_start(worker->loop) : 0;
     return r;
 }
@@ -216,6 +220,8 @@ static void worker_leave(struct roti_worker *worker)
     roti_context_park(thread);
     roti_task_slots_drain(worker);
     roti_stack_cache_drain(&worker->stack_cache);
+    if (worker->pool->watchdog.stall_ns > 0)
+        roti_sample_leave(&worker->sample);
     thread->worker = NULL;
     worker->thread_object = NULL;
     roti_overflow_remove_thread(&worker->overflow_thread);
@@ -330,6 +336,8 @@ void roti_pool_abandon(struct roti_pool *pool)
 {
     struct roti_worker *own = roti_worker_current();
     struct roti_fifo left; /* what it held stays where it is */
+    if (own != NULL && own->pool == pool && pool->watchdog.stall_ns > 0)
+        roti_sample_leave(&own->sample);
     if (own != NULL && own->pool == pool && own->index > 0)
         pthread_sigmask(SIG_SETMASK, &pool->signals_before, NULL);
     roti_fifo_init(&left);
@@ -347,13 +355,16 @@ static int run_entered(struct roti_pool *pool)
     static const struct rota_task_opts opts = {.name = "main", .arg_release = main_task_ends};
     struct roti_spawn spawn = {.fn = main_task, .arg = pool, .opts = &opts};
     unsigned started = 1;
-    int r = start_threads(pool, &started);
+    int r = roti_watchdog_start(pool);
+    if (r == 0)
+        r = start_threads(pool, &started);
     if (r == 0)
         r = roti_task_spawn(pool, pool->workers[0], &spawn, &pool->main_task);
     if (r < 0)
         begin_draining(pool); /* there is no task: the first look ends it */
     roti_worker_main(pool->workers[0]);
     stop_threads(pool, started);
+    roti_watchdog_stop(pool);
     return r;
 }
 

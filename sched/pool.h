@@ -19,6 +19,7 @@
 #include "sched/idle.h"
 #include "sched/fork.h"
 #include "sched/sentinel.h"
+#include "sched/watchdog.h"
 #include "sched/worker.h"
 
 #include <semaphore.h>
@@ -42,6 +43,8 @@ struct roti_pool_opts {
     int64_t spin_ns;           /* how long an idle loop may stay awake: sched/search.h; 0: not */
     int64_t slow_ns;           /* debug: steps that take so long are reported; 0: none */
     bool no_help;              /* blocked loops are left alone */
+    int64_t stall_ns;          /* who keeps a loop for so long is told of; 0: nobody looks */
+    roti_stalled_fn stalled;   /* whom to tell */
     bool wipe_stacks;          /* of tasks that have ended */
     unsigned quarantine_count; /* stacks of ended tasks that stay inaccessible for a while */
     const struct roti_driver *driver;
@@ -66,6 +69,7 @@ struct roti_pool {
     struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
     struct roti_idle idle;
     struct roti_sentinel sentinel;
+    struct roti_watchdog watchdog;
     _Atomic(int) phase;                 /* enum roti_phase */
     _Atomic(bool) exit;                 /* somebody asked by ROTA_EXIT */
     _Atomic(uint32_t) internal_live;    /* tasks of the runtime itself */

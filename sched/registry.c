@@ -112,6 +112,24 @@ bool roti_task_try_ref(struct rota_task *task, uint64_t generation)
     return false;
 }
 
+struct rota_task *roti_task_ref_running(const struct roti_worker *worker)
+{
+    struct rota_task *task = roti_worker_task(worker);
+    size_t count = task != NULL ? roti_slots_count(&task_slots) : 0;
+    /* Only what is among the slots that the count has shown to this thread is looked at. */
+    for (size_t i = 0; i < count; i++) {
+        if (roti_slots_at(&task_slots, i) != task)
+            continue;
+        if (!try_ref(task))
+            return NULL;
+        if (roti_worker_task(worker) == task)
+            return task;
+        rota_task_unref(task);
+        return NULL;
+    }
+    return NULL;
+}
+
 struct rota_task *rota_task_ref(struct rota_task *task)
 {
     /* [RG8] relaxed: the caller has a reference, so the count cannot be on its way to zero. */

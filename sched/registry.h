@@ -27,6 +27,10 @@ void roti_task_slot_put(struct roti_worker *worker, struct rota_task *task);
 void roti_task_publish(struct roti_worker *worker, struct rota_task *task, uint32_t flags,
                        uint32_t refs);
 
+/* A counted reference to the task that a loop runs, or NULL. In time linear in the slots: for
+ * reports. Any thread. */
+struct rota_task *roti_task_ref_running(const struct roti_worker *worker);
+
 /* Which task runs on a stack, for the report of its overflow: roti_overflow_describe_fn. */
 void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size);
 

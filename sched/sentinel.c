@@ -35,8 +35,7 @@ static uint64_t steps_of(const struct roti_worker *worker)
            roti_load(SE5, relaxed, &worker->counters.callbacks); /* [SE5] relaxed: likewise. */
 }
 
-/* The sum of what a loop has done, and one: zero is what nobody has seen. */
-static uint64_t heartbeat_of(const struct roti_worker *worker)
+uint64_t roti_sentinel_heartbeat(const struct roti_worker *worker)
 {
     /* [SE6] relaxed: as [SE4]. */
     return steps_of(worker) + roti_load(SE6, relaxed, &worker->counters.turns) + 1;
@@ -118,7 +117,7 @@ static bool claim(struct roti_sentinel *sentinel, int64_t now_ns)
 static bool is_blocked(struct roti_worker *worker, int64_t now_ns, bool own, bool parked)
 {
     struct roti_watch *watch = &worker->watch;
-    uint64_t heartbeat = heartbeat_of(worker) - parked;
+    uint64_t heartbeat = roti_sentinel_heartbeat(worker) - parked;
     /* [SE17] relaxed: see above [I3]. */
     bool moves = own || parked || heartbeat != roti_load(SE17, relaxed, &watch->heartbeat);
     if (moves) {
@@ -194,5 +193,8 @@ void roti_sentinel_rise(struct roti_worker *self)
     /* [SE9] relaxed: the Dekker functions order it. */
     if (roti_load(SE9, relaxed, &self->pool->sentinel.resting))
         end_rest(self);
+    /* [SE27] relaxed: as [SE9]. */
+    if (roti_load(SE27, relaxed, &self->pool->watchdog.resting))
+        roti_watchdog_rouse(&self->pool->watchdog);
     roti_sentinel_look(self, self->polled_ns, false);
 }

@@ -74,7 +74,13 @@ void roti_sentinel_init(struct roti_pool *pool, bool looks);
  * nothing to run, and has run nothing since it slept. */
 void roti_sentinel_look(struct roti_worker *self, int64_t now_ns, bool idle);
 
-/* This loop has slept and is about to run something: ends the rest, and looks if that is due. */
+/* What a loop has done since it began: a sum that stands still while it does not turn, and is
+ * never zero. Any thread.
+ */
+uint64_t roti_sentinel_heartbeat(const struct roti_worker *worker);
+
+/* This loop has slept and is about to run something: ends the rest, the watchdog's too, and looks
+ * if that is due. */
 void roti_sentinel_rise(struct roti_worker *self);
 
 /* Marks that nobody looks. False: a loop other than this one is awake, and nothing is marked. */

@@ -18,6 +18,7 @@
 #include "sched/inbox.h"
 #include "sched/overflow.h"
 #include "sched/ready_ring.h"
+#include "sched/sample.h"
 #include "sched/sentinel.h"
 #include "sched/search.h"
 #include "sched/stack.h"
@@ -48,6 +49,7 @@ struct rota_task;
     X(helps, "times a blocked loop was helped from here")                                          \
     X(rescued, "events and timers of blocked loops that were taken here")                          \
     X(spins, "times the loop stayed awake, as waits had been short")                               \
+    X(stalls, "steps and callbacks that kept it for too long")                                     \
     X(parks, "times the loop went to sleep")                                                       \
     X(idle_ns, "time asleep")
 
@@ -110,6 +112,7 @@ struct roti_worker {
     struct roti_inbox inbox;
     struct roti_spin poll_lock; /* whoever is inside the poller, or works through its batch */
     struct roti_watch watch;
+    struct roti_sample sample; /* where its thread is, for reports */
     struct roti_counters counters;
     _Atomic(uint64_t) admitted; /* tasks accounted for here; owner writes, worker 0 reads */
     struct roti_figures figures;

@@ -371,7 +371,11 @@ TEST_P(Blocked, PlacementSkipsIt)
         [&] {
             rota_runtime *runtime = rota_running_runtime();
             const roti_worker *self = roti_worker_current();
-            EXPECT_TRUE(eventually([&] { return self->watch.blocked.load(); }));
+            /* In this step: it may have been so before the first one. */
+            EXPECT_TRUE(eventually([&] {
+                return self->watch.blocked.load() &&
+                       self->watch.heartbeat.load() == roti_sentinel_heartbeat(self);
+            }));
             std::thread([&] {
                 for (int i = 0; i < 100; i++)
                     EXPECT_EQ(0, rota_task_spawn_threadsafe(

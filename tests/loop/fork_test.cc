@@ -131,6 +131,7 @@ int handle_signals_in_child(void *arg)
         };
         rota_run_opts one{};
         one.loops = 1;
+        one.stall_ns = -1; /* as loops::run() has it there */
         CHILD_EXPECT(rota_run(body, nullptr, &one) == ROTA_EINTERRUPT);
         return 0;
     });

@@ -32,6 +32,7 @@ inline int run(unsigned loops, const std::function<int()> &body)
     opts.loops = loops;
     opts.no_signals = true;
     opts.no_help = true;
+    opts.stall_ns = support::is_child() ? -1 : 0;
     auto call = [](void *arg) { return (*static_cast<const std::function<int()> *>(arg))(); };
     return rota_run(call, const_cast<std::function<int()> *>(&body), &opts);
 }

@@ -34,6 +34,8 @@ inline int call_body(void *arg)
 inline int run(unsigned count, Body body, rota_run_opts opts = {})
 {
     opts.loops = count;
+    if (support::is_child() && opts.stall_handler == nullptr)
+        opts.stall_ns = -1;
     return rota_run(call_body, &body, &opts);
 }
 

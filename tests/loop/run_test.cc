@@ -130,6 +130,7 @@ TEST(RunDeadline, StragglersAreNamed)
         opts.shutdown_timeout_ns = 20 * ROTA_MS;
         opts.exception_handler = loops::Reports::collect;
         opts.exception_arg = &reports;
+        opts.stall_ns = -1; /* as loops::run() has it there */
         auto body = [](void *) {
             rota_task_opts named{};
             named.name = "stubborn";

@@ -182,6 +182,11 @@ HELP = [
         "sched/worker.c", "help", "help_spin", [
             ("    roti_sentinel_look(worker, now_ns, worker->slept);\n", "")]),
     Fault(
+        "watchdog_rests_unseen", "H15",
+        "the watchdog rests although a loop has woken meanwhile",
+        "sched/watchdog.c", "help", "help_rouse", [
+            ("    if (all_parked(pool))\n", "    if (all_parked(pool) || true)\n")]),
+    Fault(
         "look_sets_no_ticker", "H15",
         "a look that finds nothing is the last one",
         "sched/sentinel.c", "help", "-", [

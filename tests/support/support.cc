@@ -140,11 +140,19 @@ std::ptrdiff_t live_bytes()
 
 /* ---- Processes ---- */
 
+static bool inside_child;
+
+bool is_child()
+{
+    return inside_child;
+}
+
 void in_child(const std::function<int()> &body)
 {
     pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
+        inside_child = true;
         int wrong = body();
         if (wrong != 0)
             fprintf(stderr, "in the child: %d\n", wrong);

@@ -261,6 +261,7 @@ struct rota_counters {
     uint64_t helps;          /* times a blocked loop was helped from here */
     uint64_t rescued;        /* events and timers of blocked loops that were taken here */
     uint64_t spins;          /* times it stayed awake a little longer, as waits had been short */
+    uint64_t stalls;         /* steps and callbacks that kept it for too long: <rota/stall.h> */
     uint64_t parks;          /* times the loop went to sleep */
     uint64_t idle_ns;        /* nanoseconds asleep */
 };

@@ -7,6 +7,7 @@
 
 #include <rota/base.h>
 #include <rota/loop.h>
+#include <rota/stall.h>
 #include <rota/task.h>
 
 ROTA_BEGIN_DECLS
@@ -20,14 +21,18 @@ struct rota_run_opts {
     int64_t shutdown_timeout_ns;         /* how long leftover tasks may take; default: no limit */
     rota_exception_fn exception_handler; /* default rota_default_exception_handler() */
     void *exception_arg;
-    bool debug;                /* slow callbacks, wrong threads, swallowed cancellations */
-    int64_t spin_ns;           /* how long a loop without work stays awake where its waits have been
+    bool debug;               /* slow callbacks, wrong threads, swallowed cancellations */
+    int64_t spin_ns;          /* how long a loop without work stays awake where its waits have been
                                   short; negative: not at all. Default 50 us, but not at all with
                                   one CPU or under a CPU limit */
-    int64_t slow_callback_ns;  /* debug: report steps that take so long; default 100 ms */
-    bool no_signals;           /* leave SIGINT and SIGTERM alone */
-    bool no_help;              /* leave a loop alone that a task keeps: see docs/caveats.md */
-    bool pin_cpus;             /* bind each loop's thread to a CPU of its own */
+    int64_t slow_callback_ns; /* debug: report steps that take so long; default 100 ms */
+    bool no_signals;          /* leave SIGINT and SIGTERM alone */
+    bool no_help;             /* leave a loop alone that a task keeps: see docs/caveats.md */
+    bool pin_cpus;            /* bind each loop's thread to a CPU of its own */
+    int64_t stall_ns;         /* tell of tasks and callbacks that keep their loop for so long, by
+                                  a thread that watches the loops; default 10 ms, negative: never */
+    rota_stall_fn stall_handler; /* whom to tell; default rota_default_stall_handler() */
+    void *stall_arg;
     bool figures;              /* take times of steps from the start: <rota/figures.h> */
     bool wipe_stacks;          /* make a task's stack zero when it ends: for secrets */
     unsigned stack_quarantine; /* keep the stacks of so many ended tasks inaccessible, so that the

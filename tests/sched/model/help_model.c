@@ -213,6 +213,12 @@ void roti_task_retire(struct roti_worker *worker, struct rota_task *task)
 
 /* clang-format off */
 NEVER(void roti_task_run_call(struct roti_worker *worker))
+NEVER(struct rota_task *roti_task_ref_running(const struct roti_worker *worker))
+NEVER(void roti_sample_open(void))
+NEVER(void roti_sample_close(void))
+NEVER(int roti_sample_take(struct roti_sample *sample, void **ret_pcs,
+                           enum roti_whereabouts *ret_whereabouts))
+NEVER(uint64_t roti_sample_cpu_wait_ns(pid_t tid))
 NEVER(intptr_t roti_wait_outcome(struct rota_task *task))
 NEVER(enum roti_next roti_state_parked(roti_word *word))
 NEVER(bool roti_state_deliver_any(roti_word *word))
@@ -487,6 +493,33 @@ static void check_awake(void)
 }
 
 MODEL_TEST(help_rise) = {.threads = {wakes, rests}, .setup = setup_wake, .check = check_awake};
+
+/* ---- The same, where it is the watchdog that comes to rest ---- */
+
+static void dog_rests(unsigned thread)
+{
+    (void)thread;
+    rested = roti_watchdog_rest(&pool);
+}
+
+static void setup_dog(void)
+{
+    setup_wake();
+    MODEL_ASSERT(roti_inbox_park(&workers[1].inbox));
+    sem_init(&pool.watchdog.wake, 0, 0);
+}
+
+/* It does not rest; and if it was told that it may, its semaphore was posted. */
+static void check_roused(void)
+{
+    int posts = 0;
+    MODEL_ASSERT(!roti_load(HM41, relaxed, &pool.watchdog.resting));
+    sem_getvalue(&pool.watchdog.wake, &posts);
+    MODEL_ASSERT(!rested || posts == 1);
+    sem_destroy(&pool.watchdog.wake);
+}
+
+MODEL_TEST(help_rouse) = {.threads = {wakes, dog_rests}, .setup = setup_dog, .check = check_roused};
 
 /* ---- The poll lock alone: elsewhere membarrier orders what it guards, too ---- */
 

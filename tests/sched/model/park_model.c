@@ -165,6 +165,7 @@ void roti_task_retire(struct roti_worker *worker, struct rota_task *task)
 
 /* clang-format off */
 NEVER(void roti_task_run_call(struct roti_worker *worker))
+NEVER(void roti_watchdog_rouse(struct roti_watchdog *watchdog))
 NEVER(intptr_t roti_wait_outcome(struct rota_task *task))
 NEVER(enum roti_next roti_state_parked(roti_word *word))
 NEVER(bool roti_state_deliver_any(roti_word *word))

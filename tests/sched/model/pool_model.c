@@ -55,6 +55,11 @@ void roti_task_visit(struct roti_pool *visited, bool internal,
 
 /* clang-format off */
 NEVER(int roti_fiber_adopt_thread(struct roti_fiber *fiber))
+NEVER(int roti_watchdog_start(struct roti_pool *watched))
+NEVER(void roti_watchdog_stop(struct roti_pool *watched))
+NEVER(void roti_watchdog_rouse(struct roti_watchdog *watchdog))
+NEVER(void roti_sample_enter(struct roti_sample *sample))
+NEVER(void roti_sample_leave(struct roti_sample *sample))
 NEVER(int roti_overflow_install_thread(struct roti_overflow_thread *thread))
 NEVER(void roti_overflow_remove_thread(struct roti_overflow_thread *thread))
 NEVER(void roti_overflow_set_describe(roti_overflow_describe_fn describe))

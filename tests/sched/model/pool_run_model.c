@@ -81,6 +81,12 @@ int roti_overflow_install_thread(struct roti_overflow_thread *thread)
     return 0;
 }
 
+int roti_watchdog_start(struct roti_pool *watched)
+{
+    (void)watched;
+    return 0;
+}
+
 int roti_fork_watch(struct roti_pool *watched)
 {
     (void)watched;
@@ -97,6 +103,10 @@ int roti_stack_class(size_t size)
 #define NOTHING(declaration) declaration {}
 
 NOTHING(void roti_overflow_remove_thread(struct roti_overflow_thread *thread))
+NOTHING(void roti_watchdog_stop(struct roti_pool *watched))
+NEVER(void roti_watchdog_rouse(struct roti_watchdog *watchdog))
+NEVER(void roti_sample_enter(struct roti_sample *sample))
+NEVER(void roti_sample_leave(struct roti_sample *sample))
 NOTHING(void roti_overflow_set_describe(roti_overflow_describe_fn describe))
 NOTHING(void roti_context_task_end(struct roti_context_slot *slot))
 NOTHING(void roti_context_park(struct roti_thread *thread))

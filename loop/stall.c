@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stall.c - names, folds and tells what the watchdog finds. The essay is in the header.
+ */
+#include "loop/stall.h"
+
+#include "loop/loop_impl.h"
+#include "loop/stop.h"
+#include "loop/symbol.h"
+#include "sched/base/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A stall so many times as long as any that was told is told at once. */
+#define NEWS_FACTOR 10
+
+/* A report, and the texts that it refers to. */
+struct roti_telling {
+    struct rota_stall stall;
+    struct roti_symbols symbols;
+    struct roti_symbol function;
+    struct roti_symbol spawned;
+    struct roti_symbol frames[ROTI_SAMPLE_FRAMES];
+    struct rota_place stack[ROTI_SAMPLE_FRAMES];
+};
+
+int roti_stalls_init(struct roti_stalls *stalls, rota_stall_fn fn, void *arg)
+{
+    *stalls = (struct roti_stalls){
+        .fn = fn != NULL ? fn : rota_default_stall_handler,
+        .arg = arg,
+        .groups = roti_zalloc(ROTI_STALL_GROUPS * sizeof(struct roti_stall_group)),
+        .telling = roti_zalloc(sizeof(struct roti_telling)),
+    };
+    if (stalls->groups != NULL && stalls->telling != NULL)
+        return 0;
+    roti_stalls_free(stalls);
+    return -ENOMEM;
+}
+
+void roti_stalls_free(struct roti_stalls *stalls)
+{
+    if (stalls->groups != NULL)
+        roti_free(stalls->groups, ROTI_STALL_GROUPS * sizeof(struct roti_stall_group));
+    if (stalls->telling != NULL)
+        roti_free(stalls->telling, sizeof(struct roti_telling));
+    stalls->groups = NULL;
+    stalls->telling = NULL;
+}
+
+/* ---- Folding ---- */
+
+/* The group, or a free one, or that which was told longest ago. */
+static struct roti_stall_group *group_of(struct roti_stalls *stalls, const void *fn,
+                                         const void *spawned_at)
+{
+    struct roti_stall_group *oldest = &stalls->groups[0];
+    for (unsigned i = 0; i < stalls->group_count; i++) {
+        struct roti_stall_group *group = &stalls->groups[i];
+        if (group->fn == fn && group->spawned_at == spawned_at)
+            return group;
+        if (group->told_ns < oldest->told_ns)
+            oldest = group;
+    }
+    if (stalls->group_count < ROTI_STALL_GROUPS)
+        oldest = &stalls->groups[stalls->group_count++];
+    *oldest = (struct roti_stall_group){.fn = fn, .spawned_at = spawned_at};
+    return oldest;
+}
+
+/* Whether one more may be told in this second. */
+static bool may_tell(struct roti_stalls *stalls, int64_t now_ns)
+{
+    if (stalls->second_ns == 0 || now_ns - stalls->second_ns >= ROTA_SEC) {
+        stalls->second_ns = now_ns;
+        stalls->told_in_second = 0;
+    }
+    if (stalls->told_in_second < ROTI_STALLS_PER_SECOND) {
+        stalls->told_in_second++;
+        return true;
+    }
+    stalls->dropped++;
+    return false;
+}
+
+struct roti_stall_group *roti_stalls_count(struct roti_stalls *stalls, const void *fn,
+                                           const void *spawned_at, const struct roti_stall *found,
+                                           int64_t now_ns)
+{
+    struct roti_stall_group *group = group_of(stalls, fn, spawned_at);
+    bool news = group->longest_ns == 0 || now_ns - group->told_ns >= ROTI_STALL_FOLD_NS ||
+                found->kept_ns / NEWS_FACTOR >= group->longest_ns;
+    if (news && may_tell(stalls, now_ns)) {
+        group->told_ns = now_ns;
+        if (found->kept_ns > group->longest_ns)
+            group->longest_ns = found->kept_ns;
+        return group;
+    }
+    if (found->first)
+        group->folded++;
+    if (found->kept_ns > group->folded_longest_ns)
+        group->folded_longest_ns = found->kept_ns;
+    return NULL;
+}
+
+/* ---- Telling ---- */
+
+/* `fn` NULL: neither a task nor a callback runs. */
+static void name_of(const struct roti_stall *found, const void *fn, char *name, size_t size)
+{
+    if (found->task == NULL || rota_task_get_name(found->task, name, size) < 0)
+        (void)snprintf(name, size, "%s", fn != NULL ? "callback" : "loop");
+}
+
+/* What the watchdog has found just now. */
+static void add_found(struct roti_telling *telling, const struct roti_stall *found)
+{
+    struct rota_stall *stall = &telling->stall;
+    for (int i = 0; i < found->pc_count; i++) {
+        roti_symbols_find(&telling->symbols, found->pcs[i], i > 0, &telling->frames[i]);
+        telling->stack[i] = telling->frames[i].place;
+    }
+    stall->loop = found->worker->loop;
+    stall->task = found->task;
+    stall->duration_ns = found->kept_ns;
+    stall->cpu_wait_ns = found->cpu_wait_ns;
+    stall->stack = telling->stack;
+    stall->stack_count = (size_t)found->pc_count;
+    stall->in_kernel = found->whereabouts == ROTI_IN_KERNEL;
+}
+
+/* Names the places of a group, and tells of it; of `found`, too, if that is not NULL. */
+static void tell(struct roti_stalls *stalls, struct roti_stall_group *group,
+                 const struct roti_stall *found)
+{
+    struct roti_telling *telling = stalls->telling;
+    roti_symbols_open(&telling->symbols);
+    roti_symbols_find(&telling->symbols, group->fn, false, &telling->function);
+    roti_symbols_find(&telling->symbols, group->spawned_at, true, &telling->spawned);
+    telling->stall = (struct rota_stall){
+        .name = group->name,
+        .function = telling->function.place,
+        .spawned = telling->spawned.place,
+        .folded = group->folded,
+        .folded_longest_ns = group->folded_longest_ns,
+        .dropped = stalls->dropped,
+    };
+    if (found != NULL)
+        add_found(telling, found);
+    group->folded = 0;
+    group->folded_longest_ns = 0;
+    stalls->dropped = 0;
+    stalls->fn(&telling->stall, stalls->arg);
+    roti_symbols_close(&telling->symbols);
+}
+
+void roti_stall_found(const struct roti_stall *found)
+{
+    struct rota_loop *loop = found->worker->loop;
+    struct roti_stalls *stalls = &loop->runtime->stalls;
+    const void *fn = NULL, *spawned_at = NULL;
+    if (found->task != NULL) {
+        bool first = found->task->arg == &loop->runtime->pool; /* its own function is the pool's */
+        rota_task_fn task_fn = first ? loop->runtime->stop->fn : found->task->fn;
+        fn = (const void *)(uintptr_t)task_fn;
+        spawned_at = found->task->spawned_at;
+    } else if (roti_load(SU2, relaxed, &loop->running_handle) != NULL) {
+        /* [SU1] [SU2] relaxed: the one says that there is one; the address stands for itself. */
+        fn = roti_load(SU1, relaxed, &loop->running_fn);
+    }
+    struct roti_stall_group *group =
+        roti_stalls_count(stalls, fn, spawned_at, found, loop->worker.driver->now(loop));
+    if (group == NULL)
+        return;
+    name_of(found, fn, group->name, sizeof group->name);
+    tell(stalls, group, found);
+}
+
+void roti_stalls_done(struct roti_stalls *stalls)
+{
+    for (unsigned i = 0; i < stalls->group_count; i++)
+        if (stalls->groups[i].folded > 0)
+            tell(stalls, &stalls->groups[i], NULL);
+    stalls->group_count = 0;
+    roti_stalls_free(stalls);
+}
+
+/* ---- The default handler ---- */
+
+/* Text that is cut where there is no more room. */
+struct text {
+    char bytes[1792];
+    size_t length;
+};
+
+static __attribute__((format(printf, 2, 3))) void add(struct text *text, const char *format, ...)
+{
+    va_list args;
+    size_t room = sizeof text->bytes - text->length;
+    va_start(args, format);
+    int n = vsnprintf(text->bytes + text->length, room, format, args);
+    va_end(args);
+    if (n > 0)
+        text->length += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* "function (file:line)", or as much as is known. */
+static void add_place(struct text *text, const struct rota_place *place)
+{
+    const char *slash = place->file != NULL ? strrchr(place->file, '/') : NULL;
+    if (place->function != NULL)
+        add(text, "%s", place->function);
+    else if (place->module == NULL)
+        add(text, "%p", place->address);
+    if (place->file != NULL)
+        add(text, " (%s:%d)", slash != NULL ? slash + 1 : place->file, place->line);
+    else if (place->module != NULL)
+        add(text, "%s(%s+0x%" PRIxPTR ")", place->function != NULL ? " " : "", place->module,
+            place->offset);
+}
+
+static void add_duration(struct text *text, int64_t ns)
+{
+    if (ns < 10 * ROTA_SEC)
+        add(text, "%" PRId64 " ms", ns / ROTA_MS);
+    else
+        add(text, "%" PRId64 " s", ns / ROTA_SEC);
+}
+
+/* "task 7 [name] keeps loop 1: 12 ms so far" */
+static void add_headline(struct text *text, const struct rota_stall *stall)
+{
+    if (stall->loop == NULL) {
+        add(text, "rota: [%s]", stall->name);
+        return;
+    }
+    if (stall->task != NULL)
+        add(text, "rota: task %" PRIu64 " [%s]", rota_task_id(stall->task), stall->name);
+    else
+        add(text, "rota: %s", stall->function.address != NULL ? "a callback" : "its own work");
+    add(text, " keeps loop %d: ", rota_loop_index(stall->loop));
+    add_duration(text, stall->duration_ns);
+    add(text, " so far");
+    if (stall->cpu_wait_ns >= ROTA_MS) {
+        add(text, " (and ");
+        add_duration(text, stall->cpu_wait_ns);
+        add(text, " without a CPU)");
+    }
+}
+
+/* What was counted and not told, after a report of its own or instead of one. */
+static void add_folded(struct text *text, const struct rota_stall *stall)
+{
+    if (stall->folded > 0) {
+        add(text, stall->loop != NULL ? "rota:   kept its loop" : " kept its loop");
+        add(text, " %" PRIu64 " times more since the last report, for ", stall->folded);
+        add_duration(text, stall->folded_longest_ns);
+        add(text, " at most\n");
+    }
+    if (stall->dropped > 0)
+        add(text, "rota:   %" PRIu64 " other reports were left out\n", stall->dropped);
+}
+
+void rota_default_stall_handler(const struct rota_stall *stall, void *arg)
+{
+    struct text text = {.length = 0};
+    (void)arg;
+    if (stall == NULL)
+        return;
+    add_headline(&text, stall);
+    if (stall->function.address != NULL) {
+        add(&text, stall->loop != NULL ? "\nrota:   it is " : ", which is ");
+        add_place(&text, &stall->function);
+    }
+    if (stall->spawned.address != NULL) {
+        add(&text, ", spawned in ");
+        add_place(&text, &stall->spawned);
+    }
+    if (stall->loop != NULL)
+        add(&text, "\n");
+    for (size_t i = 0; i < stall->stack_count; i++) {
+        add(&text, i > 0              ? ", called by "
+                   : stall->in_kernel ? "rota:   waits in "
+                                      : "rota:   runs ");
+        add_place(&text, &stall->stack[i]);
+    }
+    if (stall->stack_count > 0)
+        add(&text, "\n");
+    add_folded(&text, stall);
+    (void)!write(STDERR_FILENO, text.bytes, text.length);
+}
