@@ -175,7 +175,7 @@ static int run_init(struct run *run, const struct rota_run_opts *opts, const cha
     };
     r = roti_pool_init(&runtime->pool, &pool_opts, runtime->workers);
     if (r < 0) {
-        roti_stalls_done(&runtime->stalls);
+        roti_stalls_free(&runtime->stalls);
         release_loops(runtime);
     }
     return r;
@@ -253,7 +253,7 @@ int roti_run_rooted(rota_task_fn fn, void *arg, const struct rota_run_opts *opts
     int r = run_init(run, opts, root);
     if (r == 0) {
         r = run_all(run, fn, arg, !opts->no_signals);
-        roti_stalls_done(&run->runtime.stalls);
+        roti_stalls_free(&run->runtime.stalls);
         if (run->runtime.pool.straggler_count > 0)
             return r;
         free_leftovers(&run->runtime);

@@ -110,11 +110,10 @@ struct roti_stall_group *roti_stalls_count(struct roti_stalls *stalls, const voi
 
 /* ---- Telling ---- */
 
-/* `fn` NULL: neither a task nor a callback runs. */
-static void name_of(const struct roti_stall *found, const void *fn, char *name, size_t size)
+static void name_of(const struct roti_stall *found, char *name, size_t size)
 {
     if (found->task == NULL || rota_task_get_name(found->task, name, size) < 0)
-        (void)snprintf(name, size, "%s", fn != NULL ? "callback" : "loop");
+        (void)snprintf(name, size, "callback");
 }
 
 /* What the watchdog has found just now. */
@@ -159,35 +158,51 @@ static void tell(struct roti_stalls *stalls, struct roti_stall_group *group,
     roti_symbols_close(&telling->symbols);
 }
 
-void roti_stall_found(const struct roti_stall *found)
-{
-    struct rota_loop *loop = found->worker->loop;
-    struct roti_stalls *stalls = &loop->runtime->stalls;
-    const void *fn = NULL, *spawned_at = NULL;
-    if (found->task != NULL) {
-        bool first = found->task->arg == &loop->runtime->pool; /* its own function is the pool's */
-        rota_task_fn task_fn = first ? loop->runtime->stop->fn : found->task->fn;
-        fn = (const void *)(uintptr_t)task_fn;
-        spawned_at = found->task->spawned_at;
-    } else if (roti_load(SU2, relaxed, &loop->running_handle) != NULL) {
-        /* [SU1] [SU2] relaxed: the one says that there is one; the address stands for itself. */
-        fn = roti_load(SU1, relaxed, &loop->running_fn);
-    }
-    struct roti_stall_group *group =
-        roti_stalls_count(stalls, fn, spawned_at, found, loop->worker.driver->now(loop));
-    if (group == NULL)
-        return;
-    name_of(found, fn, group->name, sizeof group->name);
-    tell(stalls, group, found);
-}
-
-void roti_stalls_done(struct roti_stalls *stalls)
+/* What was counted and not told. */
+static void tell_rest(struct roti_stalls *stalls)
 {
     for (unsigned i = 0; i < stalls->group_count; i++)
         if (stalls->groups[i].folded > 0)
             tell(stalls, &stalls->groups[i], NULL);
-    stalls->group_count = 0;
-    roti_stalls_free(stalls);
+}
+
+/* The function that the task or callback was made of, and where. NULL: the loop does something for
+ * itself. */
+static const void *function_of(const struct roti_stall *found, const void **ret_spawned_at)
+{
+    struct rota_loop *loop = found->worker->loop;
+    const struct rota_task *task = found->task;
+    *ret_spawned_at = task != NULL ? task->spawned_at : NULL;
+    if (task != NULL &&
+        task->arg == &loop->runtime->pool) /* the first: its function is the pool's */
+        return (const void *)(uintptr_t)loop->runtime->stop->fn;
+    if (task != NULL)
+        return (const void *)(uintptr_t)task->fn;
+    /* [SU1] [SU2] relaxed: whether there is one; and its address, which stands for itself. */
+    if (roti_load(SU1, relaxed, &loop->running_handle) == NULL)
+        return NULL;
+    return roti_load(SU2, relaxed, &loop->running_fn);
+}
+
+bool roti_stall_found(const struct roti_stall *found)
+{
+    struct rota_loop *loop = found->worker->loop;
+    struct roti_stalls *stalls = &loop->runtime->stalls;
+    const void *spawned_at;
+    if (found->over) {
+        tell_rest(stalls);
+        return false;
+    }
+    const void *fn = function_of(found, &spawned_at);
+    if (fn == NULL)
+        return false;
+    struct roti_stall_group *group =
+        roti_stalls_count(stalls, fn, spawned_at, found, loop->worker.driver->now(loop));
+    if (group != NULL) {
+        name_of(found, group->name, sizeof group->name);
+        tell(stalls, group, found);
+    }
+    return true;
 }
 
 /* ---- The default handler ---- */
@@ -242,7 +257,7 @@ static void add_headline(struct text *text, const struct rota_stall *stall)
     if (stall->task != NULL)
         add(text, "rota: task %" PRIu64 " [%s]", rota_task_id(stall->task), stall->name);
     else
-        add(text, "rota: %s", stall->function.address != NULL ? "a callback" : "its own work");
+        add(text, "rota: a callback");
     add(text, " keeps loop %d: ", rota_loop_index(stall->loop));
     add_duration(text, stall->duration_ns);
     add(text, " so far");

@@ -8,7 +8,7 @@
  *          A group is told of at first, then once in ROTI_STALL_FOLD_NS, or when a stall is ten
  *          times as long as any before; meanwhile they are counted. At most ROTI_STALLS_PER_SECOND
  *          are told in a second. What was counted and not told is told at the end of the run.
- * Threads. The watchdog's, and whoever ends the run once that has ended.
+ * Threads. The watchdog's, but for init and free.
  */
 #ifndef ROTI_STALL_H
 #define ROTI_STALL_H
@@ -53,11 +53,8 @@ int roti_stalls_init(struct roti_stalls *stalls, rota_stall_fn fn, void *arg);
 
 void roti_stalls_free(struct roti_stalls *stalls);
 
-/* Tells what was not told yet, and frees. */
-void roti_stalls_done(struct roti_stalls *stalls);
-
-/* The pool's roti_stalled_fn. */
-void roti_stall_found(const struct roti_stall *found);
+/* The pool's roti_stalled_fn. What a loop does for itself is nobody's stall. */
+bool roti_stall_found(const struct roti_stall *found);
 
 /* Counts a stall of a group at an instant. The group if it is to be told now, or NULL. The rest of
  * the library's use of this is in stall.c; tests call it with times of their own. */

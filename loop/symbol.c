@@ -32,6 +32,11 @@ static void copy_text(char *copy, size_t size, const char *text)
     X(dwfl_module_addrinfo)                                                                        \
     X(dwfl_module_getsrc)                                                                          \
     X(dwfl_lineinfo)                                                                               \
+    X(dwfl_module_nextcu)                                                                          \
+    X(dwarf_haspc)                                                                                 \
+    X(dwarf_getsrc_die)                                                                            \
+    X(dwarf_linesrc)                                                                               \
+    X(dwarf_lineno)                                                                                \
     X(dwfl_linux_proc_find_elf)                                                                    \
     X(dwfl_build_id_find_debuginfo)
 
@@ -86,6 +91,43 @@ void roti_symbols_close(struct roti_symbols *symbols)
     symbols->session = NULL;
 }
 
+static void set_line(struct roti_symbol *symbol, const char *file, int number)
+{
+    if (file == NULL)
+        return;
+    copy_text(symbol->file, sizeof symbol->file, file);
+    symbol->place.file = symbol->file;
+    symbol->place.line = number;
+}
+
+/* By each unit of the module in turn: clang writes no table of the addresses of all. */
+static void find_line_in_units(Dwfl_Module *module, uintptr_t address, struct roti_symbol *symbol)
+{
+    Dwarf_Die *unit = NULL;
+    Dwarf_Addr bias;
+    while ((unit = dw.dwfl_module_nextcu(module, unit, &bias)) != NULL) {
+        if (dw.dwarf_haspc(unit, address - bias) <= 0)
+            continue;
+        Dwarf_Line *line = dw.dwarf_getsrc_die(unit, address - bias);
+        int number = 0;
+        if (line != NULL && dw.dwarf_lineno(line, &number) == 0)
+            set_line(symbol, dw.dwarf_linesrc(line, NULL, NULL), number);
+        return;
+    }
+}
+
+static void find_line(Dwfl_Module *module, uintptr_t address, struct roti_symbol *symbol)
+{
+    Dwfl_Line *line = dw.dwfl_module_getsrc(module, address);
+    int number = 0;
+    if (line == NULL) {
+        find_line_in_units(module, address, symbol);
+        return;
+    }
+    const char *file = dw.dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL);
+    set_line(symbol, file, number);
+}
+
 static void find_in_session(Dwfl *session, uintptr_t address, struct roti_symbol *symbol)
 {
     Dwfl_Module *module = dw.dwfl_addrmodule(session, address);
@@ -100,15 +142,7 @@ static void find_in_session(Dwfl *session, uintptr_t address, struct roti_symbol
         symbol->function[strcspn(symbol->function, "@")] = 0; /* without its version */
         symbol->place.function = symbol->function;
     }
-    Dwfl_Line *line = dw.dwfl_module_getsrc(module, address);
-    int number = 0;
-    const char *file =
-        line != NULL ? dw.dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
-    if (file != NULL) {
-        copy_text(symbol->file, sizeof symbol->file, file);
-        symbol->place.file = symbol->file;
-        symbol->place.line = number;
-    }
+    find_line(module, address, symbol);
 }
 
 #else

@@ -66,10 +66,10 @@ static void tell(struct roti_worker *worker, const struct roti_stall_watch *watc
     stall->task = roti_task_ref_running(worker);
     stall->pc_count = roti_sample_take(&worker->sample, stall->pcs, &stall->whereabouts);
     stall->first = watch->tell_ns == pool->watchdog.stall_ns;
-    if (stall->first)
+    bool blamed =
+        roti_sentinel_heartbeat(worker) == watch->heartbeat && pool->watchdog.stalled(stall);
+    if (blamed && stall->first)
         roti_count(worker, stalls, 1); /* that one counter is written by this thread */
-    if (roti_sentinel_heartbeat(worker) == watch->heartbeat)
-        pool->watchdog.stalled(stall);
     if (stall->task != NULL)
         rota_task_unref(stall->task);
 }
@@ -154,6 +154,8 @@ static void *watchdog_main(void *arg)
             sleep_until(watchdog, now_ns + interval_ns);
         now_ns = now_of(pool);
     }
+    struct roti_stall last = {.worker = pool->workers[0], .over = true};
+    (void)watchdog->stalled(&last);
     return NULL;
 }
 

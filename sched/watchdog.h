@@ -43,13 +43,14 @@ struct roti_stall {
     int64_t kept_ns;        /* so long so far, the time without a CPU left out */
     int64_t cpu_wait_ns;    /* the time without a CPU */
     bool first;             /* not told before */
+    bool over;              /* there is none: the run has ended, and this is the last call */
     enum roti_whereabouts whereabouts;
     int pc_count;
     void *pcs[ROTI_SAMPLE_FRAMES]; /* where it is, innermost first */
 };
 
-/* On the watchdog's thread, which looks at nobody meanwhile. */
-typedef void (*roti_stalled_fn)(const struct roti_stall *stall);
+/* On the watchdog's thread, which looks at nobody meanwhile. False: nobody is to blame. */
+typedef bool (*roti_stalled_fn)(const struct roti_stall *stall);
 
 /* What looks have seen of one loop. */
 struct roti_stall_watch {

@@ -440,7 +440,7 @@ TEST_F(StallFolding, TheOldestGroupGivesWay)
 
 /* ---- Places ---- */
 
-TEST(Symbols, OfTheProgramAndOfLibraries)
+void find_symbols()
 {
     roti_symbols symbols;
     roti_symbol symbol;
@@ -450,19 +450,25 @@ TEST(Symbols, OfTheProgramAndOfLibraries)
     EXPECT_EQ(nullptr, symbol.place.function);
     roti_symbols_find(&symbols, reinterpret_cast<void *>(&rota_test_computes), false, &symbol);
     EXPECT_EQ(reinterpret_cast<void *>(&rota_test_computes), symbol.place.address);
-    ASSERT_NE(nullptr, symbol.place.module);
+    EXPECT_NE(nullptr, symbol.place.module);
 #if ROTA_LIBDW
-    ASSERT_NE(nullptr, symbol.place.function);
     EXPECT_STREQ("rota_test_computes", symbol.place.function);
-    ASSERT_NE(nullptr, symbol.place.file);
+    EXPECT_NE(nullptr, symbol.place.file);
     EXPECT_LT(0, symbol.place.line);
 #endif
     roti_symbols_find(&symbols, reinterpret_cast<void *>(&getpid), false, &symbol);
-    ASSERT_NE(nullptr, symbol.place.function);
-    EXPECT_NE(std::string::npos, std::string(symbol.place.function).find("getpid"));
+    EXPECT_NE(nullptr, symbol.place.function);
+    EXPECT_NE(std::string::npos, Told::text(symbol.place.function).find("getpid"));
     roti_symbols_find(&symbols, &symbols, false, &symbol);
     EXPECT_EQ(nullptr, symbol.place.function) << "no code";
     roti_symbols_close(&symbols);
+}
+
+/* On a thread of its own, as in a run: AddressSanitizer's search for leaks stumbles over the
+ * thread-local objects of what the main thread has loaded. */
+TEST(Symbols, OfTheProgramAndOfLibraries)
+{
+    std::thread(find_symbols).join();
 }
 
 /* ---- The default handler ---- */
@@ -513,14 +519,8 @@ TEST(StallDefault, PrintsWhatIsKnown)
                             "most\n"
                             "rota:   2 other reports were left out\n",
                             printed(stall));
-                  stall.function.address = nullptr;
-                  stall.name = "loop";
-                  stall.folded = 0;
-                  stall.dropped = 0;
-                  EXPECT_EQ("rota: its own work keeps loop 0: 12 ms so far\n", printed(stall));
                   stall.loop = nullptr;
-                  stall.function.address = stack;
-                  stall.folded = 4;
+                  stall.dropped = 0;
                   stall.name = "job";
                   EXPECT_EQ("rota: [job], which is work kept its loop 4 times more since the last "
                             "report, for 20 s at most\n",

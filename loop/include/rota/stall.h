@@ -34,9 +34,8 @@ struct rota_place {
  */
 struct rota_stall {
     struct rota_loop *loop;
-    struct rota_task *task;         /* NULL: no task */
-    const char *name;               /* of the task; "callback"; or "loop": its own code, as when it
-                                       gives memory back */
+    struct rota_task *task;         /* NULL: a callback */
+    const char *name;               /* of the task, or "callback" */
     int64_t duration_ns;            /* how long so far */
     int64_t cpu_wait_ns;            /* how long it had no CPU; not in `duration_ns` */
     struct rota_place function;     /* what the task or callback was made of */
