@@ -106,6 +106,8 @@ struct roti_stack *roti_stack_detain(struct roti_stack_quarantine *quarantine,
 {
     struct roti_stack *freed = stack;
     bool entered = false;
+    /* Before it is let go: by and by another thread takes it out again, for a task. */
+    roti_notes_stack_unused(&stack->notes, stack->low, stack->size);
     pthread_mutex_lock(&quarantine->lock);
     struct detained *detained = &quarantine->detained[quarantine->next];
     if (release(detained, &freed)) {
@@ -113,7 +115,6 @@ struct roti_stack *roti_stack_detain(struct roti_stack_quarantine *quarantine,
         entered = enter(detained, stack);
     }
     pthread_mutex_unlock(&quarantine->lock);
-    roti_notes_stack_unused(&stack->notes, stack->low, stack->size);
     if (entered)
         return freed;
     stack->owner = NULL;
