@@ -144,7 +144,7 @@ static bool inside_child;
 
 bool is_child()
 {
-    return inside_child;
+    return inside_child || (emulated() && testing::internal::InDeathTestChild());
 }
 
 void in_child(const std::function<int()> &body)

@@ -86,8 +86,9 @@ std::int64_t sweep_allocations(const std::function<int()> &body,
  * wrong, such as a line; then the test fails. */
 void in_child(const std::function<int()> &body);
 
-/* Whether this is such a child. ThreadSanitizer lets one start few threads, and an emulator none:
- * runs there are without a watchdog, unless the test is about that. */
+/* Whether this is such a child, or that of a death test in an emulator. ThreadSanitizer lets one
+ * start few threads, and an emulator none: runs there are without a watchdog, unless the test is
+ * about that. */
 bool is_child();
 
 /* While it exists this process may have `spare` more descriptors than when it was made. */
