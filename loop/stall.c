@@ -55,9 +55,15 @@ void roti_stalls_free(struct roti_stalls *stalls)
 
 /* ---- Folding ---- */
 
-/* The group, or a free one, or that which was told longest ago. */
+static void name_of(const struct roti_stall *found, char *name, size_t size)
+{
+    if (found->task == NULL || rota_task_get_name(found->task, name, size) < 0)
+        (void)snprintf(name, size, "callback");
+}
+
+/* The group, or a new one, for which that makes way which was told longest ago. */
 static struct roti_stall_group *group_of(struct roti_stalls *stalls, const void *fn,
-                                         const void *spawned_at)
+                                         const void *spawned_at, const struct roti_stall *found)
 {
     struct roti_stall_group *oldest = &stalls->groups[0];
     for (unsigned i = 0; i < stalls->group_count; i++) {
@@ -69,7 +75,10 @@ static struct roti_stall_group *group_of(struct roti_stalls *stalls, const void 
     }
     if (stalls->group_count < ROTI_STALL_GROUPS)
         oldest = &stalls->groups[stalls->group_count++];
+    else
+        stalls->dropped += oldest->folded;
     *oldest = (struct roti_stall_group){.fn = fn, .spawned_at = spawned_at};
+    name_of(found, oldest->name, sizeof oldest->name);
     return oldest;
 }
 
@@ -92,7 +101,7 @@ struct roti_stall_group *roti_stalls_count(struct roti_stalls *stalls, const voi
                                            const void *spawned_at, const struct roti_stall *found,
                                            int64_t now_ns)
 {
-    struct roti_stall_group *group = group_of(stalls, fn, spawned_at);
+    struct roti_stall_group *group = group_of(stalls, fn, spawned_at, found);
     bool news = group->longest_ns == 0 || now_ns - group->told_ns >= ROTI_STALL_FOLD_NS ||
                 found->kept_ns / NEWS_FACTOR >= group->longest_ns;
     if (news && may_tell(stalls, now_ns)) {
@@ -110,26 +119,32 @@ struct roti_stall_group *roti_stalls_count(struct roti_stalls *stalls, const voi
 
 /* ---- Telling ---- */
 
-static void name_of(const struct roti_stall *found, char *name, size_t size)
+/* Whether this frame is that of the function that the task or callback was made of: what called it
+ * is the library's own. */
+static bool is_bottom(const struct rota_place *frame, const struct rota_place *function)
 {
-    if (found->task == NULL || rota_task_get_name(found->task, name, size) < 0)
-        (void)snprintf(name, size, "callback");
+    return frame->function != NULL && function->function != NULL &&
+           strcmp(frame->function, function->function) == 0;
 }
 
 /* What the watchdog has found just now. */
 static void add_found(struct roti_telling *telling, const struct roti_stall *found)
 {
     struct rota_stall *stall = &telling->stall;
-    for (int i = 0; i < found->pc_count; i++) {
-        roti_symbols_find(&telling->symbols, found->pcs[i], i > 0, &telling->frames[i]);
-        telling->stack[i] = telling->frames[i].place;
+    int count = 0;
+    bool bottom = false;
+    for (; count < found->pc_count && !bottom; count++) {
+        struct roti_symbol *frame = &telling->frames[count];
+        roti_symbols_find(&telling->symbols, found->pcs[count], count > 0, frame);
+        telling->stack[count] = frame->place;
+        bottom = is_bottom(&frame->place, &stall->function);
     }
     stall->loop = found->worker->loop;
     stall->task = found->task;
     stall->duration_ns = found->kept_ns;
     stall->cpu_wait_ns = found->cpu_wait_ns;
     stall->stack = telling->stack;
-    stall->stack_count = (size_t)found->pc_count;
+    stall->stack_count = (size_t)count;
     stall->in_kernel = found->whereabouts == ROTI_IN_KERNEL;
 }
 
@@ -273,12 +288,12 @@ static void add_folded(struct text *text, const struct rota_stall *stall)
 {
     if (stall->folded > 0) {
         add(text, stall->loop != NULL ? "rota:   kept its loop" : " kept its loop");
-        add(text, " %" PRIu64 " times more since the last report, for ", stall->folded);
+        add(text, " %" PRIu64 " times more since the last report, for up to ", stall->folded);
         add_duration(text, stall->folded_longest_ns);
-        add(text, " at most\n");
+        add(text, " when it was counted\n");
     }
     if (stall->dropped > 0)
-        add(text, "rota:   %" PRIu64 " other reports were left out\n", stall->dropped);
+        add(text, "rota:   %" PRIu64 " other stalls were left out\n", stall->dropped);
 }
 
 void rota_default_stall_handler(const struct rota_stall *stall, void *arg)

@@ -39,7 +39,7 @@ struct roti_stalls {
     unsigned group_count;
     int64_t second_ns;       /* when the present second began */
     unsigned told_in_second; /* reports */
-    uint64_t dropped;        /* since the last report */
+    uint64_t dropped;        /* since the last report: see struct rota_stall */
 };
 
 struct rota_runtime;
@@ -51,13 +51,14 @@ extern "C" {
 /* 0 or -ENOMEM. `fn` NULL: the default handler. */
 int roti_stalls_init(struct roti_stalls *stalls, rota_stall_fn fn, void *arg);
 
+/* Once the watchdog has ended. Also for what roti_stalls_init() has not completed, or is zero. */
 void roti_stalls_free(struct roti_stalls *stalls);
 
 /* The pool's roti_stalled_fn. What a loop does for itself is nobody's stall. */
 bool roti_stall_found(const struct roti_stall *found);
 
-/* Counts a stall of a group at an instant. The group if it is to be told now, or NULL. The rest of
- * the library's use of this is in stall.c; tests call it with times of their own. */
+/* Counts a stall of a group at an instant. The group if it is to be told now, or NULL. For
+ * roti_stall_found(), and for tests, which have times of their own. */
 struct roti_stall_group *roti_stalls_count(struct roti_stalls *stalls, const void *fn,
                                            const void *spawned_at, const struct roti_stall *found,
                                            int64_t now_ns);

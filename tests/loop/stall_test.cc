@@ -425,6 +425,7 @@ TEST_F(StallFolding, FiveAreToldInASecond)
     for (std::uintptr_t fn = 1; fn <= 8; fn++)
         EXPECT_EQ(fn <= ROTI_STALLS_PER_SECOND, count(fn, 10, 1000)) << fn;
     EXPECT_EQ(3U, stalls_.dropped);
+    EXPECT_STREQ("callback", stalls_.groups[7].name) << "it is told at the end of the run";
     EXPECT_TRUE(count(8, 10, 2000)) << "the next second";
     EXPECT_EQ(1U, group_->folded) << "what was left out is not lost";
 }
@@ -436,6 +437,11 @@ TEST_F(StallFolding, TheOldestGroupGivesWay)
     EXPECT_EQ(ROTI_STALL_GROUPS, static_cast<int>(stalls_.group_count));
     EXPECT_FALSE(count(ROTI_STALL_GROUPS, 10, 1000 * (ROTI_STALL_GROUPS + 2)));
     EXPECT_TRUE(count(1, 10, 1000 * (ROTI_STALL_GROUPS + 3))) << "was forgotten";
+    EXPECT_EQ(0U, stalls_.dropped) << "nothing was lost with it";
+
+    for (std::uintptr_t fn = 101; fn < 101 + ROTI_STALL_GROUPS; fn++)
+        EXPECT_TRUE(count(fn, 10, 1000 * static_cast<std::int64_t>(fn)));
+    EXPECT_EQ(1U, stalls_.dropped) << "a stall of a function that made way";
 }
 
 /* ---- Places ---- */
@@ -515,15 +521,15 @@ TEST(StallDefault, PrintsWhatIsKnown)
                   stall.dropped = 2;
                   EXPECT_EQ("rota: a callback keeps loop 0: 12 ms so far\n"
                             "rota:   it is work\n"
-                            "rota:   kept its loop 4 times more since the last report, for 20 s at "
-                            "most\n"
-                            "rota:   2 other reports were left out\n",
+                            "rota:   kept its loop 4 times more since the last report, for up to "
+                            "20 s when it was counted\n"
+                            "rota:   2 other stalls were left out\n",
                             printed(stall));
                   stall.loop = nullptr;
                   stall.dropped = 0;
                   stall.name = "job";
                   EXPECT_EQ("rota: [job], which is work kept its loop 4 times more since the last "
-                            "report, for 20 s at most\n",
+                            "report, for up to 20 s when it was counted\n",
                             printed(stall));
                   return 0;
               }));

@@ -31,22 +31,27 @@ struct rota_place {
  * has lasted stall_ns, ten times as long, and so on. Further ones of the same function, spawned at
  * the same place, are counted and told with the next report of it, which comes after ten seconds,
  * or when one has lasted ten times as long as any before. In all, five are told a second.
+ * Those that are counted and not told by the end of the run are told then, a report for each
+ * function: with `loop` and `task` NULL, durations of 0, and no stack.
  */
 struct rota_stall {
-    struct rota_loop *loop;
-    struct rota_task *task;         /* NULL: a callback */
-    const char *name;               /* of the task, or "callback" */
+    struct rota_loop *loop;         /* NULL: told at the end of the run */
+    struct rota_task *task;         /* NULL: a callback, or `loop` is NULL */
+    const char *name;               /* of the task that was told last, or "callback" */
     int64_t duration_ns;            /* how long so far */
     int64_t cpu_wait_ns;            /* how long it had no CPU; not in `duration_ns` */
     struct rota_place function;     /* what the task or callback was made of */
     struct rota_place spawned;      /* where the task was spawned */
-    const struct rota_place *stack; /* where it is now, innermost first, then its callers as far
-                                         as code keeps frame pointers */
+    const struct rota_place *stack; /* where it is now, innermost first, then its callers up to
+                                         `function`, as far as code keeps frame pointers */
     size_t stack_count;             /* 0: not known */
     bool in_kernel;                 /* it waits there, in what stack[0] has called */
     uint64_t folded;                /* stalls like this since the last report of one */
-    int64_t folded_longest_ns;      /* the longest of those */
-    uint64_t dropped;               /* reports that were too many since the last one */
+    int64_t folded_longest_ns;      /* the longest of those, as it was when it was counted: it
+                                         may have gone on after that */
+    uint64_t dropped;               /* since the last report: those that five a second left
+                                         no room for, and what was counted of functions that made
+                                         way for others */
 };
 
 /*
