@@ -74,6 +74,14 @@ void steal_handle(struct steal_session *session, struct steal_message *message, 
         continue;
 }
 
+/* What keeps a processor busy beside a server that does not serve with it. */
+static void *keep_busy(void *arg)
+{
+    struct steal_message endless = {.stall_ns = STEAL_ENDLESS};
+    steal_handle(arg, &endless, 0);
+    return NULL;
+}
+
 /* ---- One run ---- */
 
 /* Client and server. Each of them ends when the other one has gone. */
@@ -226,7 +234,7 @@ static int note_bounds(const struct bench_run *run, const struct steal_plan *pla
 /* The figure of a run: answers a second, or, with a blocked thread, milliseconds. */
 static double figure_of(const struct steal_plan *plan, const struct steal_seen *seen)
 {
-    if (plan->blocked)
+    if (plan->blocked || plan->apart)
         return steal_times_us(&seen->paced, 0.99) / 1e3;
     return (double)seen->answers / ((double)plan->window_ns / 1e9);
 }
@@ -239,14 +247,25 @@ static int measure(const struct bench_run *run, const struct steal_plan *plan, s
         .peer = run->peer,
         .process = getpid(),
     };
-    int r = run_session(plan, &session, serve, seen);
+    pthread_t beside;
+    bool apart = plan->apart && !plan->blocked;
+    if (apart && session.threads > 1)
+        session.threads--;
+    int r = apart ? -pthread_create(&beside, NULL, keep_busy, &session) : 0;
+    if (r < 0)
+        return r;
+    r = run_session(plan, &session, serve, seen);
+    /* Where nobody conducted, nobody has ended it. */
+    atomic_store_explicit(&session.stopping, true, memory_order_relaxed);
+    if (apart)
+        (void)pthread_join(beside, NULL);
     if (r < 0)
         return r;
     note_seen(run, plan, seen);
     note_work(run, &session, seen);
     note_threads(run, plan, &session);
     bench_note(run, "others", others_of(&session, seen));
-    if (plan->blocked)
+    if (plan->blocked || plan->apart)
         return 0; /* the endless stall would count as the cost of messages */
     struct steal_costs costs = costs_of(&session, seen);
     bench_note(run, "server_us", costs.server_ns / 1e3);
@@ -259,6 +278,7 @@ static int run_side(const struct bench_run *run, steal_serve_fn serve, double *r
     struct steal_plan plan = *(const struct steal_plan *)run->arg;
     plan.window_ns = (int64_t)run->n * ROTA_MS;
     plan.warm_ns = plan.window_ns / WARM_SHARE;
+    plan.blocked = plan.blocked && !(plan.apart && serve == steal_serve_reference);
     struct steal_seen *seen =
         mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (seen == MAP_FAILED)
@@ -343,6 +363,19 @@ const struct bench bench_steal_benches[] = {
         .runs = RUNS,
         .flags = FLAGS,
         .arg = &(const struct steal_plan){.think_ns = 4 * ROTA_MS, .blocked = true},
+    },
+    {
+        .name = "steal.blocked_apart",
+        .unit = "ms",
+        .text = "the same against a thread less, and what blocks as a thread that serves nobody",
+        .target = "reported only",
+        .baseline_name = "epoll, one thread less, an endless thread beside it",
+        .rota = rota_side,
+        .baseline = reference_side,
+        .n = WINDOW_MS,
+        .runs = RUNS,
+        .flags = BENCH_THREADS | BENCH_NOTE_RATIOS,
+        .arg = &(const struct steal_plan){.think_ns = 4 * ROTA_MS, .blocked = true, .apart = true},
     },
     {0},
 };

@@ -40,6 +40,7 @@ struct steal_plan {
     double stall_rate; /* stalls a second */
     bool skewed;       /* stalls hit only what belongs to thread or loop 0 */
     bool blocked;      /* one more connection asks for an endless stall */
+    bool apart;        /* the reference has one thread less, and the endless work beside it */
 };
 
 /* What was seen of a run. The client's lies in memory that both processes share. */
