@@ -75,7 +75,8 @@ steal_plan plan_of(std::int64_t think_ns, double stall_rate)
             .think_ns = think_ns,
             .stall_rate = stall_rate,
             .skewed = false,
-            .blocked = false};
+            .blocked = false,
+            .apart = false};
 }
 
 /* ---- Users ---- */
