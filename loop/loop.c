@@ -17,8 +17,13 @@
 /* sched passes workers about, and so do contexts: a loop and its worker are one address. */
 _Static_assert(offsetof(struct rota_loop, worker) == 0, "the worker comes first");
 
-/* So many timers fire in one poll, so that a clock that jumps does not stop the loop. */
-#define TIMERS_PER_POLL 1000
+/* So many timers fire in one poll: fewer than the steps between two polls. If many are due they
+ * wait in the wheel, instead of a queue that grows until its memory is cold, and a clock that jumps
+ * does not stop the loop. Who helps does not run what it wakes. */
+#define TIMERS_PER_POLL 48
+#define TIMERS_PER_HELP 1000
+
+_Static_assert(TIMERS_PER_POLL < ROTI_POLL_STEPS, "what fires can run before the next poll");
 
 /* References that a loop takes to itself at once. */
 #define SPARE_REFS 1024U
@@ -68,7 +73,7 @@ static unsigned driver_help(void *arg)
     int64_t now_ns = rota_time_ns();
     unsigned count = roti_poller_rescue(&loop->poller);
     if (roti_timers_next(&loop->timers) <= now_ns)
-        count += roti_timers_help(&loop->timers, now_ns, TIMERS_PER_POLL);
+        count += roti_timers_help(&loop->timers, now_ns, TIMERS_PER_HELP);
     return count;
 }
 

@@ -7,19 +7,20 @@
  * as far as firing; but for those it is exact: by deadline in nanoseconds, ties first come first
  * served, never early.
  *
- * Design. Time is cut into ticks of 2^16 ns, and a tick is written as eight digits of six bits.
+ * Design. Time is cut into ticks of 2^10 ns, and a tick is written as nine digits of six bits.
  * A timer belongs to the level of the highest digit in which its tick differs from the `current`
  * tick, and in that level to the slot of its own digit:
  *
  *     level   one slot   the whole level
- *       0      65.5 us      4.2 ms
- *       1       4.2 ms      268 ms
- *       2      268 ms       17.2 s
- *       3      17.2 s       18.3 min
- *       4      18.3 min     19.5 h
- *       5      19.5 h       52 days
- *       6       52 days      9.1 years
- *       7       9.1 years    292 years, which is all of int64_t
+ *       0       1.0 us     65.5 us
+ *       1      65.5 us      4.2 ms
+ *       2       4.2 ms      268 ms
+ *       3       268 ms      17.2 s
+ *       4       17.2 s      18.3 min
+ *       5     18.3 min      19.5 h
+ *       6       19.5 h      52 days
+ *       7      52 days      9.1 years
+ *       8    9.1 years      292 years, which is all of int64_t
  *
  * Digits above a timer's level are those of `current`, so slots never wrap around: a level is an
  * array to be read from left to right, lower levels lie wholly before higher ones, and the
@@ -32,6 +33,15 @@
  * there, which is so for timers of one deadline, else into a pairing heap. What fires next is the
  * earlier of the run's head and the heap's root. So only timers that are about to fire pay for
  * order, and a slot of 10^5 costs at worst n log n, in whatever order they came.
+ *
+ * So short a tick. A million timers a second are one in a slot, and the heap has nothing to do:
+ * order comes from the slots, as in a radix sort. A longer tick saves a level, and has a heap of
+ * hundreds instead.
+ *
+ * Memory. The nodes of a slot lie anywhere, and a list tells one address at a time: each step is a
+ * miss of the caches, one after the other. So a node in a slot holds the address of one that comes
+ * some places later, written when that one is added, and the cascade asks for it in advance; it
+ * waits for several lines at once. It is a hint and never followed: the node may be gone.
  *
  * Large cascades. A coarse slot may hold every idle connection's timeout. Moving a million nodes
  * at once would hold the timer lock for milliseconds, so a slot is first spliced to the `cascade`
@@ -70,9 +80,15 @@
 #include <assert.h>
 
 #include "sched/base/assert.h"
+#include "sched/base/atomic.h"
 
 #define SLOT_MASK (ROTI_WHEEL_SLOT_COUNT - 1)
 #define BOUND_UNKNOWN INT64_MIN
+
+/* A node of a slot holds a hint where the node is that comes so many later. */
+#define AHEAD_COUNT 3
+
+#define LINE_SIZE 64
 
 static_assert(ROTI_WHEEL_TICK_BITS + ROTI_WHEEL_LEVEL_COUNT * ROTI_WHEEL_DIGIT_BITS >= 63,
               "every deadline has a level");
@@ -211,6 +227,26 @@ static bool slots_first(const struct roti_wheel *wheel, struct slot_position *re
     return false;
 }
 
+/* Links a node as the last of a slot, and tells the one that is AHEAD_COUNT before it. */
+static void slot_push(struct roti_list *slot, struct roti_wheel_node *node)
+{
+    struct roti_list *link = slot->prev;
+    for (int i = 1; i < AHEAD_COUNT && link != slot; i++)
+        link = link->prev;
+    if (link != slot)
+        node_of(link)->ahead = node;
+    node->ahead = node; /* until it is told */
+    roti_list_push_back(slot, &node->links);
+}
+
+/* Asks for what is touched soon: the node that is to be moved a little later, which may be gone by
+ * now, as it is a hint; and the line before this one, where what embeds it has its first fields. */
+static void prefetch_for_cascade(const struct roti_wheel_node *node)
+{
+    roti_prefetch_write(node->ahead);
+    roti_prefetch_write((const char *)node - LINE_SIZE);
+}
+
 /* Links a node, whose deadline is set and not INT64_MAX, where `current` says it belongs. */
 static void place_node(struct roti_wheel *wheel, struct roti_wheel_node *node)
 {
@@ -226,7 +262,7 @@ static void place_node(struct roti_wheel *wheel, struct roti_wheel_node *node)
     node->place = ROTI_WHEEL_SLOT;
     node->level = (uint8_t)level;
     node->index = (uint8_t)index;
-    roti_list_push_back(&wheel->slot[level][index], &node->links);
+    slot_push(&wheel->slot[level][index], node);
     wheel->occupied[level] |= UINT64_C(1) << index; /* [I3] */
     if (node->deadline_ns < wheel->bound_ns)        /* [I4], and false while it is unknown */
         wheel->bound_ns = node->deadline_ns;
@@ -353,6 +389,7 @@ struct roti_wheel_node *roti_wheel_expire(struct roti_wheel *wheel, int64_t now_
     for (unsigned moved_count = 0;;) {
         struct roti_list *link;
         while ((link = roti_list_pop_front(&wheel->cascade)) != NULL) {
+            prefetch_for_cascade(node_of(link));
             place_node(wheel, node_of(link));
             if (++moved_count == ROTI_WHEEL_CASCADE_MAX && !roti_list_empty(&wheel->cascade))
                 return NULL;

@@ -19,11 +19,11 @@
 extern "C" {
 #endif
 
-/* 65.5 us per tick, and 16 + 8 * 6 >= 63 bits: every deadline there is has a slot. */
-#define ROTI_WHEEL_TICK_BITS 16
+/* 1,024 ns per tick, and 10 + 9 * 6 >= 63 bits: every deadline there is has a slot. */
+#define ROTI_WHEEL_TICK_BITS 10
 #define ROTI_WHEEL_DIGIT_BITS 6
 #define ROTI_WHEEL_SLOT_COUNT (1 << ROTI_WHEEL_DIGIT_BITS)
-#define ROTI_WHEEL_LEVEL_COUNT 8
+#define ROTI_WHEEL_LEVEL_COUNT 9
 
 /* SCAN: roti_wheel_next_deadline() looks at so many nodes of a slot before it settles for a bound.
  * CASCADE: one call of roti_wheel_expire() moves at most so many nodes down. */
@@ -58,7 +58,10 @@ struct roti_wheel_tree {
  * node is linked, and deadline and sequence stay readable afterwards. */
 struct roti_wheel_node {
     union {
-        struct roti_list links;      /* RUN, SLOT, NEVER, SHELF */
+        struct {
+            struct roti_list links;        /* RUN, SLOT, NEVER, SHELF */
+            struct roti_wheel_node *ahead; /* SLOT: a hint, never followed; see wheel.c */
+        };
         struct roti_wheel_tree tree; /* HEAP */
     };
     int64_t deadline_ns;

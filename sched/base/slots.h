@@ -117,6 +117,8 @@ static inline void *roti_slots_get(struct roti_slots *slots, struct roti_slots_c
     struct roti_link *link = cache->free;
     cache->free = link->next;
     cache->count--;
+    if (link->next != NULL)
+        roti_prefetch_write(link->next); /* after a burst the chain goes all over the memory */
     return link;
 }
 

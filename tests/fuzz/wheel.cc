@@ -79,8 +79,9 @@ private:
         case 2: /* a tie with the first */
             return order_.empty() ? now_ns_ : order_.begin()->first;
         case 3: /* an edge of some level */
-            return later_ns & -(int64_t{1} << (ROTI_WHEEL_TICK_BITS +
-                                               (byte >> 3) % 8 * ROTI_WHEEL_DIGIT_BITS));
+            return later_ns &
+                   -(int64_t{1} << (ROTI_WHEEL_TICK_BITS +
+                                    (byte >> 3) % ROTI_WHEEL_LEVEL_COUNT * ROTI_WHEEL_DIGIT_BITS));
         default:
             return later_ns;
         }

@@ -72,7 +72,8 @@ private:
             return kNever;
         case 2: /* an edge of some level */
             return later_ns &
-                   -(int64_t{1} << (ROTI_WHEEL_TICK_BITS + random() % 8 * ROTI_WHEEL_DIGIT_BITS));
+                   -(int64_t{1} << (ROTI_WHEEL_TICK_BITS +
+                                    random() % ROTI_WHEEL_LEVEL_COUNT * ROTI_WHEEL_DIGIT_BITS));
         case 3:
         case 4: /* a tie */
             return order.empty() ? now_ns : order.begin()->first;

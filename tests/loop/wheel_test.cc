@@ -359,7 +359,9 @@ TEST_F(Wheel, H45CancelOnEveryLevel)
         ASSERT_FALSE(roti_wheel_remove(&wheel, &pair[0]));
         ASSERT_EQ(roti_wheel_next_deadline(&wheel), slot_width(level) + 1);
         ASSERT_TRUE(roti_wheel_remove(&wheel, &pair[1]));
-        ASSERT_EQ(wheel.occupied[level] & ~(level == 7 ? UINT64_C(1) << 31 : 0), 0u);
+        ASSERT_EQ(wheel.occupied[level] &
+                      ~(level == ROTI_WHEEL_LEVEL_COUNT - 1 ? UINT64_C(1) << 31 : 0),
+                  0u);
         ASSERT_EQ(roti_wheel_next_deadline(&wheel), kNever - 1);
     }
     EXPECT_EQ(wheel.count, 1u);
@@ -463,7 +465,7 @@ TEST_F(Wheel, H45CancelDuringACascade)
 TEST_F(Wheel, H48NoSleepDuringACascade)
 {
     start(0);
-    int64_t base = slot_width(3);
+    int64_t base = slot_width(4);
     auto nodes = make_nodes(ROTI_WHEEL_CASCADE_MAX + 1);
     for (auto &node : nodes)
         roti_wheel_add(&wheel, &node, base + (&node == &nodes.back() ? kSecond : 2 * kSecond));
@@ -478,8 +480,8 @@ TEST_F(Wheel, DrainEmptiesEveryPlace)
     start(kSecond);
     auto nodes = make_nodes(2 * ROTI_WHEEL_CASCADE_MAX);
     for (auto &node : nodes)
-        roti_wheel_add(&wheel, &node, kHour + slot_width(2));
-    ASSERT_EQ(roti_wheel_expire(&wheel, kHour + slot_width(3)), nullptr); /* half of a cascade */
+        roti_wheel_add(&wheel, &node, kHour + slot_width(3));
+    ASSERT_EQ(roti_wheel_expire(&wheel, kHour + slot_width(4)), nullptr); /* half of a cascade */
     roti_wheel_node other[4] = {};
     const int64_t deadline[4] = {2, 1, kYear, kNever};
     for (int i = 0; i < 4; i++)
