@@ -28,7 +28,6 @@ static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned open_count;            /* under open_lock */
 static bool installed;                 /* under open_lock; may outlast open_count */
 static struct sigaction former_action; /* under open_lock */
-static _Atomic(bool) usable;           /* the signal is ours */
 
 /* ---- In the handler ---- */
 
@@ -112,15 +111,19 @@ static void install(void)
     installed = sigaction(SAMPLE_SIGNAL, &action, NULL) == 0;
 }
 
+/* Whether the signal comes to us: the program may have set a handler since. Any thread. */
+static bool is_ours(void)
+{
+    struct sigaction current;
+    sigaction(SAMPLE_SIGNAL, NULL, &current);
+    return (current.sa_flags & SA_SIGINFO) && current.sa_sigaction == handle_signal;
+}
+
 /* Under open_lock. */
 static void uninstall(void)
 {
-    struct sigaction current;
-    if (!installed)
-        return;
-    sigaction(SAMPLE_SIGNAL, NULL, &current);
-    if (!(current.sa_flags & SA_SIGINFO) || current.sa_sigaction != handle_signal)
-        return; /* it may call us */
+    if (!installed || !is_ours())
+        return; /* whoever was here since may call us */
     sigaction(SAMPLE_SIGNAL, &former_action, NULL);
     installed = false;
 }
@@ -130,8 +133,6 @@ void roti_sample_open(void)
     pthread_mutex_lock(&open_lock);
     if (open_count++ == 0)
         install();
-    /* [SM1] relaxed: a signal that is sent without a handler is ignored. */
-    roti_store(SM1, relaxed, &usable, installed);
     pthread_mutex_unlock(&open_lock);
 }
 
@@ -156,15 +157,15 @@ void roti_sample_enter(struct roti_sample *sample)
     sigaddset(&ours, SAMPLE_SIGNAL);
     pthread_sigmask(SIG_UNBLOCK, &ours, &before);
     sample->was_blocked = sigismember(&before, SAMPLE_SIGNAL) == 1;
-    /* [SM2] relaxed: a number. */
-    roti_store(SM2, relaxed, &sample->tid, (pid_t)syscall(SYS_gettid));
+    /* [SM1] relaxed: a number. */
+    roti_store(SM1, relaxed, &sample->tid, (pid_t)syscall(SYS_gettid));
 }
 
 void roti_sample_leave(struct roti_sample *sample)
 {
     sigset_t ours;
-    /* [SM3] relaxed: as [SM2]; a signal to a thread without a loop does nothing. */
-    roti_store(SM3, relaxed, &sample->tid, 0);
+    /* [SM2] relaxed: as [SM1]; a signal to a thread without a loop does nothing. */
+    roti_store(SM2, relaxed, &sample->tid, 0);
     if (!sample->was_blocked)
         return;
     sigemptyset(&ours);
@@ -253,8 +254,7 @@ int roti_sample_take(struct roti_sample *sample, void **ret_pcs,
     *ret_whereabouts = whereabouts_of(tid, ret_pcs);
     if (*ret_whereabouts == ROTI_IN_KERNEL)
         return 1;
-    /* [SM4] relaxed: see [SM1]. */
-    if (*ret_whereabouts != ROTI_ON_CPU || !roti_load(SM4, relaxed, &usable))
+    if (*ret_whereabouts != ROTI_ON_CPU || !is_ours())
         return 0;
     return ask(&sample->answer, tid, ret_pcs);
 }

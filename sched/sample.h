@@ -59,8 +59,8 @@ void roti_sample_leave(struct roti_sample *sample);
 /* The worker's thread; 0: it has not begun, or has ended. Any thread. */
 static inline pid_t roti_sample_tid(const struct roti_sample *sample)
 {
-    /* [SM5] relaxed: a number. */
-    return roti_load(SM5, relaxed, &sample->tid);
+    /* [SM3] relaxed: a number. */
+    return roti_load(SM3, relaxed, &sample->tid);
 }
 
 /*

@@ -373,6 +373,34 @@ TEST(StallSignal, IsNotTakenFromTheProgram)
     EXPECT_EQ(SIG_DFL, found.sa_handler);
 }
 
+std::atomic<int> urgent_count;
+
+/* Also where it takes it while loops run: then it is not sent. */
+TEST(StallSignal, IsNotSentToAProgramThatTookItSince)
+{
+    struct sigaction program = {}, before = {};
+    program.sa_handler = [](int) { urgent_count++; };
+    urgent_count = 0;
+    Told told;
+    rota_run_opts opts{};
+    opts.stall_handler = Told::collect;
+    opts.stall_arg = &told;
+    ASSERT_EQ(0, sigaction(SIGURG, nullptr, &before));
+    EXPECT_EQ(0, loops::run(
+                     1,
+                     [&] {
+                         EXPECT_EQ(0, rota_task_set_name(rota_current_task(), "busy"));
+                         EXPECT_EQ(0, sigaction(SIGURG, &program, nullptr));
+                         rota_test_compute([&] { return !told.reports("busy").empty(); });
+                         return 0;
+                     },
+                     opts));
+    EXPECT_FALSE(told.reports("busy").empty());
+    EXPECT_EQ(0, urgent_count);
+    EXPECT_EQ(0, sigaction(SIGURG, &before, &program)); /* and it is left there */
+    EXPECT_EQ(0, program.sa_flags & SA_SIGINFO);
+}
+
 /* ---- Folding, at times of the test's own ---- */
 
 class StallFolding : public testing::Test {
