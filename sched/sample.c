@@ -26,7 +26,6 @@
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned open_count;            /* under open_lock */
-static bool installed;                 /* under open_lock; may outlast open_count */
 static struct sigaction former_action; /* under open_lock */
 
 /* ---- In the handler ---- */
@@ -95,22 +94,6 @@ static void handle_signal(int signal_number, siginfo_t *info, void *context)
 
 /* ---- Coming and going ---- */
 
-/* Ours, unless the program handles it. Under open_lock. */
-static void install(void)
-{
-    struct sigaction action;
-    if (installed)
-        return;
-    sigaction(SAMPLE_SIGNAL, NULL, &former_action);
-    if (former_action.sa_flags & SA_SIGINFO || former_action.sa_handler != SIG_DFL)
-        return;
-    memset(&action, 0, sizeof action);
-    action.sa_sigaction = handle_signal;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    installed = sigaction(SAMPLE_SIGNAL, &action, NULL) == 0;
-}
-
 /* Whether the signal comes to us: the program may have set a handler since. Any thread. */
 static bool is_ours(void)
 {
@@ -119,13 +102,27 @@ static bool is_ours(void)
     return (current.sa_flags & SA_SIGINFO) && current.sa_sigaction == handle_signal;
 }
 
+/* Ours, unless the program handles it. Under open_lock. */
+static void install(void)
+{
+    struct sigaction action;
+    if (is_ours())
+        return; /* left there, or put back by the program */
+    sigaction(SAMPLE_SIGNAL, NULL, &former_action);
+    if (former_action.sa_flags & SA_SIGINFO || former_action.sa_handler != SIG_DFL)
+        return;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handle_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(SAMPLE_SIGNAL, &action, NULL);
+}
+
 /* Under open_lock. */
 static void uninstall(void)
 {
-    if (!installed || !is_ours())
-        return; /* whoever was here since may call us */
-    sigaction(SAMPLE_SIGNAL, &former_action, NULL);
-    installed = false;
+    if (is_ours()) /* else it may call us, and put us back */
+        sigaction(SAMPLE_SIGNAL, &former_action, NULL);
 }
 
 void roti_sample_open(void)

@@ -399,6 +399,15 @@ TEST(StallSignal, IsNotSentToAProgramThatTookItSince)
     EXPECT_EQ(0, urgent_count);
     EXPECT_EQ(0, sigaction(SIGURG, &before, &program)); /* and it is left there */
     EXPECT_EQ(0, program.sa_flags & SA_SIGINFO);
+
+    /* What the program has put back is taken the next time. */
+    EXPECT_EQ(0, loops::run(1, [&] {
+                  EXPECT_EQ(0, sigaction(SIGURG, nullptr, &program));
+                  EXPECT_NE(0, program.sa_flags & SA_SIGINFO);
+                  return 0;
+              }));
+    EXPECT_EQ(0, sigaction(SIGURG, nullptr, &program));
+    EXPECT_EQ(SIG_DFL, program.sa_handler);
 }
 
 /* ---- Folding, at times of the test's own ---- */
