@@ -37,10 +37,10 @@ def say(text):
 class Service:
     """The service as a process, and curl to talk to it."""
 
-    def __init__(self, options, root):
+    def __init__(self, options, root, loops):
         command = [options.service, "--address", "127.0.0.1:0", "--root", root]
-        if options.loops:
-            command += ["--loops", str(options.loops)]
+        if loops:
+            command += ["--loops", str(loops)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
@@ -206,6 +206,41 @@ def load(service, options, name, think_ms=0, blocked=False):
             "max_us": wrk["max_us"], "loops": loops}
 
 
+def run_service(options, root, loops, phases_of):
+    """What `phases_of` makes of a service that runs, and how long this took to stop."""
+    service = Service(options, root, loops)
+    try:
+        say(f"serving on {service.address}")
+        return phases_of(service), service.stop()
+    finally:
+        if service.process.poll() is None:
+            service.process.kill()
+
+
+def all_phases(service, options, text):
+    check_answers(service, text)
+    thinking = f"thinking {THINK_MS} ms"
+    return [load(service, options, "healthy"),
+            load(service, options, f"healthy, {thinking}", THINK_MS),
+            load(service, options, f"all loops but one kept by a task, {thinking}", THINK_MS,
+                 blocked=True)]
+
+
+def what_is_left(options, root, busy):
+    """The phase that says what the machine leaves to any service while `busy` CPUs are asked for:
+    one loop that nothing keeps, beside as many processes that do not end."""
+    endless = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+    try:
+        name = f"one loop beside {busy} endless process{'' if busy == 1 else 'es'}, thinking " \
+               f"{THINK_MS} ms"
+        return run_service(options, root, 1,
+                           lambda service: load(service, options, name, THINK_MS))[0]
+    finally:
+        for process in endless:
+            process.kill()
+            process.wait()
+
+
 def print_phase(phase):
     print(f"\n{phase['phase']}")
     print(f"  {'requests/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'p99.9 ms':>9} {'max ms':>9}"
@@ -224,11 +259,14 @@ def print_phase(phase):
 def print_table(result):
     for phase in result["phases"]:
         print_phase(phase)
-    kept = result["phases"][-1]
+    *_, kept, left = result["phases"]
     held = "was held" if kept["p99_us"] < PROMISE_US else "was NOT held"
     print(f"\nwrk shares the {result['cpus']} CPUs with the service, and so do tasks that keep"
           f"\n{kept['blocked']} of {len(kept['loops'])} loops. What is registered there is served"
           f" by others: p99 below {PROMISE_US / 1e3:.0f} ms {held}."
+          f"\nThe last phase is what the machine leaves to a service that nothing blocks, while as"
+          f"\nmany CPUs are asked for: its p99 is {left['p99_us'] / 1e3:.2f} ms, that with"
+          f" loops kept {kept['p99_us'] / left['p99_us']:.2f} of it."
           f"\nSIGTERM: stopped gracefully in {result['stop_s']:.2f} s.")
 
 
@@ -245,19 +283,10 @@ def main():
         with tempfile.TemporaryDirectory() as root:
             with open(os.path.join(root, "hello.txt"), "w", encoding="utf-8") as file:
                 file.write(text)
-            service = Service(options, root)
-            try:
-                say(f"serving on {service.address}")
-                check_answers(service, text)
-                thinking = f"thinking {THINK_MS} ms"
-                phases = [load(service, options, "healthy"),
-                          load(service, options, f"healthy, {thinking}", THINK_MS),
-                          load(service, options, f"all loops but one kept by a task, {thinking}",
-                               THINK_MS, blocked=True)]
-                result = {"cpus": os.cpu_count(), "phases": phases, "stop_s": service.stop()}
-            finally:
-                if service.process.poll() is None:
-                    service.process.kill()
+            phases, stop_s = run_service(
+                options, root, options.loops, lambda service: all_phases(service, options, text))
+            phases.append(what_is_left(options, root, phases[-1]["blocked"]))
+            result = {"cpus": os.cpu_count(), "phases": phases, "stop_s": stop_s}
     except Failure as failure:
         say(f"FAILED: {failure}")
         return 1
