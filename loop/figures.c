@@ -52,8 +52,8 @@ int rota_runtime_histogram(struct rota_runtime *runtime, enum rota_figure figure
     if (runtime == NULL || ret_histogram == NULL || !is_figure(figure))
         return -EINVAL;
     memset(ret_histogram, 0, sizeof *ret_histogram);
-    for (unsigned i = 0; i < runtime->loop_count; i++)
-        add_loop(runtime->loops[i], figure, ret_histogram);
+    for (unsigned i = 0; i < roti_pool_worker_count(&runtime->pool); i++)
+        add_loop(rota_runtime_loop(runtime, i), figure, ret_histogram);
     return 0;
 }
 
@@ -63,8 +63,9 @@ bool roti_name_figures_read(struct rota_runtime *runtime, unsigned number,
                             struct rota_name_figures *ret_figures)
 {
     memset(ret_figures, 0, sizeof *ret_figures);
-    for (unsigned i = 0; i < runtime->loop_count; i++) {
-        const struct roti_name_figures *row = &runtime->loops[i]->worker.figures.names[number];
+    for (unsigned i = 0; i < roti_pool_worker_count(&runtime->pool); i++) {
+        const struct roti_name_figures *row =
+            &roti_pool_worker(&runtime->pool, i)->figures.names[number];
         /* [FG2] relaxed: each figure is exact by itself. */
 #define ADD_FIGURE(field, text) ret_figures->field += roti_load(FG2, relaxed, &row->field);
         ROTI_NAME_FIGURES(ADD_FIGURE)

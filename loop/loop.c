@@ -107,6 +107,12 @@ static void driver_run(void *arg, struct roti_work *work)
     roti_handle_run(arg, work);
 }
 
+static int64_t driver_review(void *arg, int64_t now_ns)
+{
+    struct rota_loop *loop = arg;
+    return roti_loops_review(loop->runtime, now_ns);
+}
+
 static void driver_drop(void *arg, struct roti_work *work)
 {
     roti_handle_drop(arg, work);
@@ -122,6 +128,7 @@ const struct roti_driver roti_loop_driver = {
     .give_cpu = driver_give_cpu,
     .wake = driver_wake,
     .run = driver_run,
+    .review = driver_review,
     .drop = driver_drop,
 };
 

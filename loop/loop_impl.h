@@ -8,6 +8,7 @@
 #include <rota/loop.h>
 #include <rota/runtime.h>
 
+#include "loop/loops.h"
 #include "loop/poller.h"
 #include "loop/stall.h"
 #include "loop/timer.h"
@@ -41,9 +42,7 @@ struct roti_leftover {
 
 struct rota_runtime {
     struct roti_pool pool;
-    unsigned loop_count;
-    struct rota_loop **loops;
-    struct roti_worker **workers;
+    struct roti_loops loops; /* how many there are; they themselves are the pool's */
     rota_exception_fn exception_fn;
     void *exception_arg;
     int64_t slow_callback_ns;
@@ -72,6 +71,12 @@ static inline struct rota_loop *roti_loop_of(const struct roti_thread *thread)
     return (struct rota_loop *)thread->worker;
 }
 
+/* Whether it takes new connections and tasks: it is not retired. */
+static inline bool roti_loop_is_active(const struct rota_loop *loop)
+{
+    return loop->worker.index < roti_pool_active_count(loop->worker.pool);
+}
+
 /* A loop with one reference; its worker is prepared by the pool. 0 or a negative errno. */
 int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, bool debug);
 
@@ -79,6 +84,12 @@ int roti_loop_create(struct rota_loop **ret_loop, struct rota_runtime *runtime, 
  * its end, on whatever thread: `self` is that thread's loop, or NULL. */
 void roti_loop_ref_here(struct rota_loop *self);
 void roti_loop_unref_on(struct rota_loop *self, struct rota_loop *loop);
+
+/* Its poller watches the runtime's ticker. 0 or a negative errno. */
+static inline int roti_loop_watch_ticker(struct rota_loop *loop)
+{
+    return roti_poller_watch_ticker(&loop->poller, loop->runtime->ticker_fd);
+}
 
 /* Nothing is scheduled there any more. On the loop's thread, after its last turn. */
 void roti_loop_close(struct rota_loop *loop);

@@ -126,20 +126,21 @@ static void escape(const char *name, char *ret_label)
 static void print_gauges(struct writer *writer)
 {
     struct rota_runtime *runtime = writer->runtime;
-    print_head(writer, "rota_loops", "gauge", "loops of the runtime");
-    print(writer, "rota_loops %u\n", runtime->loop_count);
+    unsigned count = roti_pool_worker_count(&runtime->pool); /* retired ones, too */
+    print_head(writer, "rota_loops", "gauge", "loops that take work");
+    print(writer, "rota_loops %d\n", rota_runtime_loop_count(runtime));
     print_head(writer, "rota_tasks", "gauge", "tasks that are not done");
     print(writer, "rota_tasks %zu\n", roti_pool_live(&runtime->pool));
     print_head(writer, "rota_loop_asleep", "gauge", "1 while the loop sleeps in its poller");
-    for (unsigned i = 0; i < runtime->loop_count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         /* [MT1] relaxed: a figure of this moment. */
-        uint32_t state = roti_load(MT1, relaxed, &runtime->loops[i]->worker.inbox.state);
+        uint32_t state = roti_load(MT1, relaxed, &roti_pool_worker(&runtime->pool, i)->inbox.state);
         print(writer, "rota_loop_asleep{loop=\"%u\"} %d\n", i, state == ROTI_INBOX_PARKED);
     }
     print_head(writer, "rota_ready_tasks", "gauge", "unpinned tasks that are queued at the loop");
-    for (unsigned i = 0; i < runtime->loop_count; i++)
+    for (unsigned i = 0; i < count; i++)
         print(writer, "rota_ready_tasks{loop=\"%u\"} %" PRIu64 "\n", i,
-              roti_ring_count(&runtime->loops[i]->worker.ring));
+              roti_ring_count(&roti_pool_worker(&runtime->pool, i)->ring));
 }
 
 /* ---- Counters ---- */
@@ -176,11 +177,11 @@ static void print_value(struct writer *writer, const struct family *family, cons
 static void print_counter(struct writer *writer, const char *field, const char *help, size_t offset)
 {
     struct family family = print_family(writer, "rota", field, help);
-    for (unsigned i = 0; i < writer->runtime->loop_count; i++) {
+    for (unsigned i = 0; i < roti_pool_worker_count(&writer->runtime->pool); i++) {
         struct rota_counters counters;
         char label[16];
         uint64_t value;
-        (void)rota_loop_counters(writer->runtime->loops[i], &counters);
+        (void)rota_loop_counters(rota_runtime_loop(writer->runtime, i), &counters);
         memcpy(&value, (char *)&counters + offset, sizeof value);
         snprintf(label, sizeof label, "%u", i);
         print_value(writer, &family, "loop", label, value);
@@ -247,9 +248,9 @@ static void print_histograms(struct writer *writer)
     };
     for (size_t family = 0; family < sizeof families / sizeof *families; family++) {
         print_head(writer, families[family].name, "histogram", families[family].help);
-        for (unsigned i = 0; i < writer->runtime->loop_count; i++) {
-            (void)rota_loop_histogram(writer->runtime->loops[i], families[family].figure,
-                                      writer->histogram);
+        for (unsigned i = 0; i < roti_pool_worker_count(&writer->runtime->pool); i++) {
+            (void)rota_loop_histogram(rota_runtime_loop(writer->runtime, i),
+                                      families[family].figure, writer->histogram);
             print_histogram(writer, families[family].name, i);
         }
     }

@@ -2,7 +2,6 @@
 /*
  * runtime.c - rota_run(): the one place where workers are given their loops.
  */
-#include "loop/cpus.h"
 #include "loop/doorbell.h"
 #include "loop/handle_node.h"
 #include "loop/io_impl.h"
@@ -30,9 +29,6 @@ _Static_assert(sizeof(struct rota_run_opts) == 104, "an option was added");
 struct run {
     struct rota_runtime runtime;
     struct roti_stop stop;
-    struct roti_cpu_mask mask; /* of the calling thread, for pin_cpus and to be restored */
-    struct roti_cgroup cgroup;
-    bool pin_cpus;
     int64_t shutdown_timeout_ns;
 };
 
@@ -54,19 +50,16 @@ static int check_opts(const struct rota_run_opts *opts)
 static int thread_start(void *arg)
 {
     struct rota_loop *loop = arg;
-    struct run *run = roti_container_of(loop->runtime, struct run, runtime);
-    if (run->pin_cpus)
-        roti_cpu_mask_bind(&run->mask, loop->worker.index);
+    roti_loops_enter(&loop->runtime->loops, loop->worker.index);
     return 0;
 }
 
 static void thread_stop(void *arg)
 {
     struct rota_loop *loop = arg;
-    struct run *run = roti_container_of(loop->runtime, struct run, runtime);
     roti_loop_close(loop);
-    if (run->pin_cpus && loop->worker.index == 0)
-        roti_cpu_mask_apply(&run->mask);
+    if (loop->worker.index == 0)
+        roti_loops_leave(&loop->runtime->loops);
 }
 
 /* ---- Creation ---- */
@@ -83,102 +76,93 @@ static void report_task(struct roti_worker *worker, const char *text, struct rot
     roti_loop_report(&info);
 }
 
-static void release_loops(struct rota_runtime *runtime)
+static void release_loops(struct roti_worker *const *workers, unsigned count)
 {
-    if (runtime->ticker_fd >= 0)
-        roti_sys_close(runtime->ticker_fd);
-    if (runtime->loops != NULL)
-        for (unsigned i = 0; i < runtime->loop_count && runtime->loops[i] != NULL; i++)
-            rota_loop_unref(runtime->loops[i]);
-    roti_free(runtime->loops, runtime->loop_count * sizeof *runtime->loops);
-    roti_free(runtime->workers, runtime->loop_count * sizeof *runtime->workers);
+    for (unsigned i = 0; i < count; i++)
+        rota_loop_unref(workers[i]->loop);
 }
 
 /* The timer by which sleeping loops come to look after the others: see sched/sentinel.h. */
-static int create_ticker(struct rota_runtime *runtime)
+static int create_ticker(struct rota_runtime *runtime, struct roti_worker *const *workers,
+                         unsigned count)
 {
     int r = roti_sys_timerfd();
     if (r < 0)
         return r;
     runtime->ticker_fd = r;
     r = 0;
-    for (unsigned i = 0; r == 0 && i < runtime->loop_count; i++)
-        r = roti_poller_watch_ticker(&runtime->loops[i]->poller, runtime->ticker_fd);
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        r = roti_loop_watch_ticker(workers[i]->loop);
     return r;
 }
 
-static int create_loops(struct rota_runtime *runtime, bool debug, bool no_help)
+static void close_ticker(struct rota_runtime *runtime)
 {
+    if (runtime->ticker_fd >= 0)
+        roti_sys_close(runtime->ticker_fd);
     runtime->ticker_fd = -1;
-    runtime->loops = roti_zalloc(runtime->loop_count * sizeof *runtime->loops);
-    runtime->workers = roti_zalloc(runtime->loop_count * sizeof *runtime->workers);
-    int r = runtime->loops != NULL && runtime->workers != NULL ? 0 : -ENOMEM;
-    for (unsigned i = 0; r == 0 && i < runtime->loop_count; i++) {
-        r = roti_loop_create(&runtime->loops[i], runtime, debug);
-        if (r == 0)
-            runtime->workers[i] = &runtime->loops[i]->worker;
-    }
-    if (r == 0 && runtime->loop_count > 1 && !no_help)
-        r = create_ticker(runtime);
-    if (r < 0)
-        release_loops(runtime);
-    return r;
 }
 
-/* How long a loop may stay awake without work. */
-static int64_t spin_of(const struct rota_run_opts *opts, struct roti_cpus cpus)
+/* From when on a loop counts as stalled; 0: nobody looks. */
+static int64_t stall_ns_of(const struct rota_run_opts *opts)
 {
-    int64_t by_default = cpus.count > 1 && !cpus.quota ? ROTI_SPIN_NS : 0;
-    if (opts->spin_ns == 0)
-        return by_default;
-    return opts->spin_ns > 0 ? opts->spin_ns : 0;
-}
-
-static int run_init(struct run *run, const struct rota_run_opts *opts, const char *root)
-{
-    struct rota_runtime *runtime = &run->runtime;
-    bool known = roti_cpu_mask_read(&run->mask);
-    roti_cgroup_init(&run->cgroup, root);
-    struct roti_cpus cpus = roti_cpus_within(&run->mask, roti_cgroup_cpu_limit(&run->cgroup));
-    run->pin_cpus = opts->pin_cpus && known; /* what cannot be restored is not changed */
-    run->shutdown_timeout_ns = opts->shutdown_timeout_ns;
-    runtime->loop_count = opts->loops != 0 ? opts->loops : cpus.count;
-    roti_list_init(&runtime->leftovers);
-    runtime->exception_fn = opts->exception_handler;
-    runtime->exception_arg = opts->exception_arg;
-    runtime->slow_callback_ns = opts->slow_callback_ns ? opts->slow_callback_ns : SLOW_CALLBACK_NS;
     int64_t stall_ns = opts->stall_ns != 0 ? opts->stall_ns : STALL_NS;
-    int r = create_loops(runtime, opts->debug, opts->no_help);
-    if (r < 0)
-        return r;
-    if (stall_ns > 0)
+    return stall_ns > 0 && roti_loop_driver.real_time ? stall_ns : 0;
+}
+
+/* The loops that the run begins with, and the pool of their workers. */
+static int create_loops(struct rota_runtime *runtime, const struct rota_run_opts *opts,
+                        unsigned count)
+{
+    struct roti_worker **workers = roti_alloc(count * sizeof *workers);
+    struct rota_loop *loop;
+    unsigned created = 0;
+    int r = 0;
+    if (workers == NULL)
+        return -ENOMEM;
+    while (created < count && (r = roti_loop_create(&loop, runtime, opts->debug)) == 0)
+        workers[created++] = &loop->worker;
+    if (r == 0 && !opts->no_help) /* with one loop, too: there may be more */
+        r = create_ticker(runtime, workers, count);
+    if (r == 0 && stall_ns_of(opts) > 0)
         r = roti_stalls_init(&runtime->stalls, opts->stall_handler, opts->stall_arg);
-    if (r < 0) {
-        release_loops(runtime);
-        return r;
-    }
-    struct roti_pool_opts pool_opts = {
-        .worker_count = runtime->loop_count,
+    const struct roti_pool_opts pool_opts = {
+        .worker_count = count,
         .stack_size = opts->stack_size,
         .figures = opts->figures,
         .debug = opts->debug,
-        .spin_ns = spin_of(opts, cpus),
+        .spin_ns = runtime->loops.spin_ns,
         .slow_ns = runtime->slow_callback_ns,
         .wipe_stacks = opts->wipe_stacks,
         .quarantine_count = opts->stack_quarantine,
         .no_help = opts->no_help,
-        .stall_ns = stall_ns > 0 && roti_loop_driver.real_time ? stall_ns : 0,
+        .stall_ns = stall_ns_of(opts),
         .stalled = roti_stall_found,
         .driver = &roti_loop_driver,
         .thread_start = thread_start,
         .thread_stop = thread_stop,
     };
-    r = roti_pool_init(&runtime->pool, &pool_opts, runtime->workers);
+    if (r == 0)
+        r = roti_pool_init(&runtime->pool, &pool_opts, workers);
     if (r < 0) {
         roti_stalls_free(&runtime->stalls);
-        release_loops(runtime);
+        close_ticker(runtime);
+        release_loops(workers, created);
     }
+    roti_free(workers, count * sizeof *workers);
     return r;
+}
+
+static int run_init(struct run *run, const struct rota_run_opts *opts, const char *root)
+{
+    struct rota_runtime *runtime = &run->runtime;
+    run->shutdown_timeout_ns = opts->shutdown_timeout_ns;
+    runtime->ticker_fd = -1;
+    roti_list_init(&runtime->leftovers);
+    runtime->exception_fn = opts->exception_handler;
+    runtime->exception_arg = opts->exception_arg;
+    runtime->slow_callback_ns = opts->slow_callback_ns ? opts->slow_callback_ns : SLOW_CALLBACK_NS;
+    return create_loops(runtime, opts, roti_loops_init(&runtime->loops, opts, root));
 }
 
 /* Runs it from the first task to the last. */
@@ -214,6 +198,16 @@ static void free_leftovers(struct rota_runtime *runtime)
     roti_context_park(roti_thread_self()); /* what they held of contexts goes now */
 }
 
+/* When no thread of it is left. */
+static void run_done(struct run *run)
+{
+    struct roti_pool *pool = &run->runtime.pool;
+    free_leftovers(&run->runtime);
+    close_ticker(&run->runtime);
+    release_loops(pool->workers, roti_pool_worker_count(pool));
+    roti_pool_done(pool);
+}
+
 /* In the child of a fork: the slots of this layer are as other threads left them, and its loops are
  * the parent's. */
 static void forget_parent(struct roti_pool *pool)
@@ -221,11 +215,10 @@ static void forget_parent(struct roti_pool *pool)
     struct rota_runtime *runtime = roti_container_of(pool, struct rota_runtime, pool);
     roti_handle_forget();
     roti_io_forget();
-    for (unsigned i = 0; i < runtime->loop_count; i++)
-        roti_loop_abandon(runtime->loops[i]);
-    if (runtime->ticker_fd >= 0)
-        roti_sys_close(runtime->ticker_fd);
-    runtime->ticker_fd = -1;
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++)
+        roti_loop_abandon(roti_pool_worker(pool, i)->loop);
+    close_ticker(runtime);
     roti_doorbell_forget();
     (void)roti_stop_done(runtime->stop);
 }
@@ -256,9 +249,7 @@ int roti_run_rooted(rota_task_fn fn, void *arg, const struct rota_run_opts *opts
         roti_stalls_free(&run->runtime.stalls);
         if (run->runtime.pool.straggler_count > 0)
             return r;
-        free_leftovers(&run->runtime);
-        roti_pool_done(&run->runtime.pool);
-        release_loops(&run->runtime);
+        run_done(run);
     }
     roti_free_aligned(run, _Alignof(struct run), sizeof *run);
     roti_stack_pool_drain();
@@ -278,16 +269,6 @@ struct rota_runtime *rota_running_runtime(void)
     return loop != NULL ? loop->runtime : NULL;
 }
 
-int rota_runtime_loop_count(const struct rota_runtime *runtime)
-{
-    return runtime != NULL ? (int)runtime->loop_count : -EINVAL;
-}
-
-struct rota_loop *rota_runtime_loop(const struct rota_runtime *runtime, unsigned index)
-{
-    return runtime != NULL && index < runtime->loop_count ? runtime->loops[index] : NULL;
-}
-
 void roti_runtime_exit(struct rota_runtime *runtime)
 {
     roti_pool_exit(&runtime->pool);
@@ -297,8 +278,9 @@ void roti_runtime_exit(struct rota_runtime *runtime)
 static struct roti_worker *choose_worker(struct roti_pool *pool)
 {
     uint64_t random = roti_random(roti_thread_self());
-    struct roti_worker *one = pool->workers[(random >> 32) % pool->worker_count];
-    struct roti_worker *two = pool->workers[(random & UINT32_MAX) % pool->worker_count];
+    unsigned count = roti_pool_active_count(pool);
+    struct roti_worker *one = roti_pool_worker(pool, (unsigned)(random >> 32) % count);
+    struct roti_worker *two = roti_pool_worker(pool, (unsigned)random % count);
     one = roti_sentinel_avoid_blocked(one);
     two = roti_sentinel_avoid_blocked(two);
     return roti_ring_count(&one->ring) <= roti_ring_count(&two->ring) ? one : two;

@@ -50,13 +50,13 @@ void roti_server_dismiss(struct rota_server *server)
 /* The loop, or another one where that is blocked. */
 static unsigned unblocked(const struct rota_server *server, unsigned index)
 {
-    return roti_sentinel_avoid_blocked(&server->runtime->loops[index]->worker)->index;
+    return roti_sentinel_avoid_blocked(roti_pool_worker(&server->runtime->pool, index))->index;
 }
 
-/* The one of two loops that has fewer connections. Under the lock. */
+/* The one of two active loops that has fewer connections. Under the lock. */
 static unsigned choose_loop(const struct rota_server *server, uint64_t random)
 {
-    unsigned count = server->runtime->loop_count;
+    unsigned count = roti_pool_active_count(&server->runtime->pool);
     if (count == 1)
         return 0;
     unsigned one = (unsigned)(random % count);
@@ -66,14 +66,15 @@ static unsigned choose_loop(const struct rota_server *server, uint64_t random)
     return server->loop_counts[two] < server->loop_counts[one] ? two : one;
 }
 
-/* Counts a connection at `loop`, or at a loop of its choice. */
+/* Counts a connection at `loop`, or, without one or where it is retired, at one of its choice. */
 static void take_place(struct roti_connection *connection, const struct rota_loop *loop)
 {
     struct rota_server *server = connection->server;
     uint64_t random = roti_random(roti_thread_self());
     roti_spin_lock(&server->lock);
+    bool here = loop != NULL && roti_loop_is_active(loop);
     connection->loop_index =
-        loop != NULL ? unblocked(server, loop->worker.index) : choose_loop(server, random);
+        here ? unblocked(server, loop->worker.index) : choose_loop(server, random);
     server->loop_counts[connection->loop_index]++;
     roti_spin_unlock(&server->lock);
 }
@@ -269,7 +270,7 @@ static int spawn_handler(struct roti_connection *connection)
         .arg_release = serve_release,
         .pinned = server->opts.pinned,
     };
-    struct rota_loop *loop = server->runtime->loops[connection->loop_index];
+    struct rota_loop *loop = rota_runtime_loop(server->runtime, connection->loop_index);
     int r = roti_server_spawn(server, loop, serve, connection, &opts, 0);
     if (r < 0) {
         rota_stream_abort(connection->stream);
@@ -287,7 +288,7 @@ static int open_stream(struct roti_connection *connection, int fd, const struct 
     int r = roti_stream_create(&connection->stream, &init, &server->opts.stream);
     if (r == 0)
         r = roti_stream_open(connection->stream, fd,
-                             server->runtime->loops[connection->loop_index]);
+                             rota_runtime_loop(server->runtime, connection->loop_index));
     return r;
 }
 

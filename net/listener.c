@@ -59,7 +59,7 @@ int roti_listeners_bind(struct rota_server *server, const struct rota_addr *addr
 {
     struct rota_runtime *runtime = server->runtime;
     bool one = server->opts.accept == ROTA_ACCEPT_HANDOVER;
-    server->listener_count = one ? 1 : runtime->loop_count;
+    server->listener_count = one ? 1 : roti_pool_active_count(&runtime->pool);
     server->listeners = roti_zalloc(listeners_size(server));
     if (server->listeners == NULL) {
         server->listener_count = 0;
@@ -67,7 +67,7 @@ int roti_listeners_bind(struct rota_server *server, const struct rota_addr *addr
     }
     for (unsigned i = 0; i < server->listener_count; i++)
         server->listeners[i] = (struct roti_listener){
-            .server = server, .loop = one ? server->loop : runtime->loops[i], .fd = -1};
+            .server = server, .loop = one ? server->loop : rota_runtime_loop(runtime, i), .fd = -1};
     for (unsigned i = 0; i < server->listener_count; i++) {
         int fd = bind_one(server, i, addr);
         if (fd < 0) {

@@ -124,17 +124,11 @@ static int fill_opts(struct rota_server_opts *ret_opts, const struct rota_server
     return 0;
 }
 
-static size_t loop_counts_size(const struct rota_server *server)
-{
-    return server->runtime->loop_count * sizeof *server->loop_counts;
-}
-
 void roti_server_free(struct rota_server *server)
 {
     ROTI_ASSERT(roti_list_empty(&server->connections));
     roti_listeners_free(server);
     roti_context_ref_release(&server->context);
-    roti_free(server->loop_counts, loop_counts_size(server));
     rota_loop_unref(server->loop);
     roti_free(server, sizeof *server);
 }
@@ -175,8 +169,7 @@ static int make(struct rota_server **ret_server, const struct rota_addr *addr,
     roti_list_init(&server->stop.node);
     server->stop.told = told;
     server->leftover.run_ended = free_leftover;
-    server->loop_counts = roti_zalloc(loop_counts_size(server));
-    int r = server->loop_counts != NULL ? roti_listeners_bind(server, addr) : -ENOMEM;
+    int r = roti_listeners_bind(server, addr);
     if (r < 0) {
         roti_server_free(server);
         return r;

@@ -101,8 +101,8 @@ struct rota_server {
     unsigned holds;  /* acceptors, connections, and tasks that wait */
     size_t admitted; /* connections, and acceptors' claims to one more */
     size_t connection_count;
-    size_t open_streams;   /* connections whose stream is not closed */
-    unsigned *loop_counts; /* connections of each loop */
+    size_t open_streams;                 /* connections whose stream is not closed */
+    unsigned loop_counts[ROTI_LOOP_MAX]; /* connections of each loop */
     struct roti_list connections;
     struct roti_list waits;
 };

@@ -24,8 +24,9 @@ static uint64_t read_count(const _Atomic(uint64_t) *count)
 uint64_t roti_pool_spawned_total(struct roti_pool *pool)
 {
     uint64_t total = read_count(&pool->foreign_spawned);
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        total += read_count(&pool->workers[i]->counters.spawned);
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++)
+        total += read_count(&roti_pool_worker(pool, i)->counters.spawned);
     return total;
 }
 
@@ -33,13 +34,17 @@ size_t roti_pool_live(struct roti_pool *pool)
 {
     /* Finishes first: a task that is counted as finished is then counted as admitted. If the sums
      * are equal there was a moment between the two without a task, and tasks only come from tasks
-     * (or from callbacks and threads, which are refused from CLOSING on). */
+     * (or from callbacks and threads, which are refused from CLOSING on). A worker that is added
+     * meanwhile has an admission behind each finish that is seen elsewhere: whoever saw the task
+     * there saw the worker before. Finishes there that are missed only make the sum larger. */
     uint64_t finished = 0;
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        finished += read_count(&pool->workers[i]->counters.finished);
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++)
+        finished += read_count(&roti_pool_worker(pool, i)->counters.finished);
     uint64_t admitted = read_count(&pool->foreign_admitted);
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        admitted += read_count(&pool->workers[i]->admitted);
+    count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++)
+        admitted += read_count(&roti_pool_worker(pool, i)->admitted);
     return (size_t)(admitted - finished);
 }
 
@@ -63,13 +68,13 @@ static void tell_supervisor(struct roti_pool *pool)
      * is seen by worker 0's first look at the accounts, or it is told to look again. */
     roti_dekker_light();
     if (roti_pool_phase(pool) >= ROTI_DRAINING_PHASE)
-        roti_worker_notify(pool->workers[0]);
+        roti_worker_notify(roti_pool_worker(pool, 0));
 }
 
 bool roti_pool_admit(struct roti_pool *pool, struct roti_worker *worker, bool internal)
 {
     if (internal)
-        /* [PL15] relaxed: a task alive spawns it. */
+        /* [PL15] relaxed: [D1] orders it and the look at the phase. */
         (void)roti_fetch_add(PL15, relaxed, &pool->internal_live, 1U);
     else if (worker != NULL)
         count_released(&worker->admitted, 1);

@@ -71,6 +71,12 @@ struct roti_driver {
     /* Runs an item that is not a task, on the loop's own stack. Owner only. */
     void (*run)(void *loop, struct roti_work *work);
 
+    /*
+     * It is now_ns, time has passed since the last call, and the loop has something to do: should
+     * there be more loops or fewer? Returns when to ask again. Owner only; on its own stack.
+     */
+    int64_t (*review)(void *loop, int64_t now_ns);
+
     /* Gives back an item that will never run: the loop is closed. Any thread. */
     void (*drop)(void *loop, struct roti_work *work);
 };

@@ -110,7 +110,7 @@ static void set_timing(struct roti_worker *worker, uint64_t timing)
 
 static uint64_t scale_for(const struct roti_pool *pool, bool on)
 {
-    return on ? roti_clock_scale(pool->driver, pool->workers[0]->loop) : ROTI_CLOCK_DRIVER;
+    return on ? roti_clock_scale(pool->driver, roti_pool_worker(pool, 0)->loop) : ROTI_CLOCK_DRIVER;
 }
 
 void roti_figures_init(struct roti_pool *pool, bool on)
@@ -126,8 +126,9 @@ void roti_figures_switch(struct roti_pool *pool, bool on)
     if (((pool->timing & ROTI_TIMING_FIGURES) != 0) != on) {
         pool->figures_number++;
         pool->timing = compose(pool, scale, on);
-        for (unsigned i = 0; i < pool->worker_count; i++)
-            set_timing(pool->workers[i], pool->timing);
+        unsigned count = roti_pool_worker_count(pool);
+        for (unsigned i = 0; i < count; i++)
+            set_timing(roti_pool_worker(pool, i), pool->timing);
     }
     roti_spin_unlock(&pool->figures_lock);
 }
@@ -153,5 +154,12 @@ void roti_figures_join(struct roti_pool *pool, struct roti_worker *worker)
     roti_spin_lock(&pool->figures_lock);
     set_timing(worker, pool->timing);
     worker->figures.seen = pool->timing; /* all that it meets was queued while it was there */
+    roti_spin_unlock(&pool->figures_lock);
+}
+
+void roti_figures_update(struct roti_pool *pool, struct roti_worker *worker)
+{
+    roti_spin_lock(&pool->figures_lock);
+    set_timing(worker, pool->timing);
     roti_spin_unlock(&pool->figures_lock);
 }

@@ -91,6 +91,9 @@ void roti_figures_init(struct roti_pool *pool, bool on);
 /* Gives a worker that joins the pool its word. Before it has a thread. */
 void roti_figures_join(struct roti_pool *pool, struct roti_worker *worker);
 
+/* Gives it the word of now: once the pool's table has a worker that joined while others run. */
+void roti_figures_update(struct roti_pool *pool, struct roti_worker *worker);
+
 /* Writes the time into what is being queued for `worker`, whose word is `timing`; `own`: by that
  * worker itself. */
 void roti_figures_stamp(struct roti_worker *worker, uint64_t timing, bool own,

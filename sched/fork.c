@@ -98,6 +98,16 @@ void roti_fork_unwatch(struct roti_pool *pool)
     pthread_mutex_unlock(&mutex);
 }
 
+void roti_fork_hold(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+void roti_fork_release(void)
+{
+    pthread_mutex_unlock(&mutex);
+}
+
 bool roti_fork_is_child(void)
 {
     /* [FK3] relaxed: set by the fork, before there was a second thread. */

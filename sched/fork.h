@@ -32,6 +32,11 @@ extern "C" {
 int roti_fork_watch(struct roti_pool *pool);
 void roti_fork_unwatch(struct roti_pool *pool);
 
+/* Keeps forks away from what a child could not make sense of, such as a thread that is just being
+ * started. Not nested; nothing may suspend meanwhile. */
+void roti_fork_hold(void);
+void roti_fork_release(void);
+
 /* Whether this is the child of a fork made while loops ran, and no runtime was started since. */
 bool roti_fork_is_child(void);
 

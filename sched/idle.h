@@ -16,10 +16,11 @@
  *             once more at its own queues; at everybody's only if nobody searches. Else it leaves
  *             that to the searchers: each of them, when it gives up, joins the sleepers itself, so
  *             that the last one looks at everything.
- *             The two counts are one word, changed by read-modify-writes, as most of whoever is out
+ *             Loops come and go (sched/pool.h): each joins and leaves by itself, while it is awake.
+ *             The counts are one word, changed by read-modify-writes, as most of whoever is out
  *             of work only learns there that it may not search. The set has a lock, for those who
  *             go to sleep, wake, or wake another.
- * Invariants. I1 0 <= searching <= awake <= loops; sleeping + awake = loops.
+ * Invariants. I1 0 <= searching <= awake <= members; sleeping + awake = members.
  *             I2 A loop is in the set of sleepers from its announcement until it, or the one waker
  *                that picks it, takes it out.
  *             I3 Whoever ends a search without having found work looks at everything before it
@@ -36,9 +37,10 @@
 #define ROTI_SEARCHERS_MAX 4
 
 struct roti_idle {
-    alignas(ROTI_CACHE_LINE) _Atomic(uint64_t) counts; /* searching << 32 | sleeping */
-    unsigned worker_count;
+    /* members << 48 | searching << 32 | sleeping */
+    alignas(ROTI_CACHE_LINE) _Atomic(uint64_t) counts;
     alignas(ROTI_CACHE_LINE) struct roti_spin lock;
+    unsigned index_count;               /* above every member's index; under lock */
     unsigned next;                      /* where the last pick left off; under lock */
     uint64_t sleepers[ROTI_IDLE_WORDS]; /* under lock */
 };
@@ -47,7 +49,12 @@ struct roti_idle {
 extern "C" {
 #endif
 
-void roti_idle_init(struct roti_idle *idle, unsigned worker_count);
+/* With the loops 0 to member_count - 1 as its members. */
+void roti_idle_init(struct roti_idle *idle, unsigned member_count);
+
+/* One loop more takes part; one less, which is no searcher. */
+void roti_idle_join(struct roti_idle *idle, unsigned index);
+void roti_idle_leave(struct roti_idle *idle);
 
 /* After work was published that any loop may take: the index of the sleeper to wake, which is out
  * of the set and counted as searching; -1: nobody needs to be woken. Passes the light Dekker. */

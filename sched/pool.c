@@ -17,6 +17,8 @@
 #include <signal.h>
 #include <string.h>
 
+#define TABLE_SIZE (ROTI_LOOP_MAX * sizeof(struct roti_worker *))
+
 /* ---- Threads without a loop ---- */
 
 void roti_pool_foreign_enter(struct roti_pool *pool)
@@ -63,9 +65,12 @@ static void try_stopping(struct roti_pool *pool, bool force)
         phase_advance(pool, ROTI_CLOSING_PHASE, ROTI_DRAINING_PHASE);
         return;
     }
+    roti_fork_hold(); /* no thread is being started, and none is from here on */
     phase_advance(pool, ROTI_CLOSING_PHASE, ROTI_STOPPING_PHASE);
-    for (unsigned i = 1; i < pool->worker_count; i++)
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 1; i < count; i++)
         roti_worker_notify(pool->workers[i]);
+    roti_fork_release();
 }
 
 void roti_pool_exit(struct roti_pool *pool)
@@ -122,8 +127,9 @@ void roti_pool_supervise(struct roti_pool *pool)
 /* ---- Workers ---- */
 
 static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsigned index,
-                        bool wipe_stacks)
+                        bool serves)
 {
+    worker->serves = serves;
     worker->pool = pool;
     worker->driver = pool->driver;
     worker->index = index;
@@ -132,7 +138,7 @@ static void worker_init(struct roti_worker *worker, struct roti_pool *pool, unsi
     roti_fifo_init(&worker->due);
     roti_stack_cache_init(&worker->stack_cache);
     worker->stack_cache.policy =
-        (struct roti_stack_policy){.wipe = wipe_stacks, .detain = pool->quarantine};
+        (struct roti_stack_policy){.wipe = pool->wipe_stacks, .detain = pool->quarantine};
     roti_search_init(&worker->waits);
     roti_ring_init(&worker->ring);
     roti_inbox_init(&worker->inbox);
@@ -148,23 +154,25 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     if (stack_class < 0)
         return stack_class;
     memset(pool, 0, sizeof *pool);
-    size_t size = opts->worker_count * sizeof(struct roti_worker *);
-    pool->workers = roti_alloc(size);
+    pool->workers = roti_zalloc(TABLE_SIZE);
     if (pool->workers == NULL)
         return -ENOMEM;
     if (opts->quarantine_count > 0) {
         pool->quarantine = roti_stack_quarantine_create(opts->quarantine_count);
         if (pool->quarantine == NULL) {
-            roti_free(pool->workers, size);
+            roti_free(pool->workers, TABLE_SIZE);
             return -ENOMEM;
         }
     }
     sem_init(&pool->entered, 0, 0);
-    memcpy(pool->workers, workers, size);
-    pool->worker_count = opts->worker_count;
+    memcpy(pool->workers, workers, opts->worker_count * sizeof(struct roti_worker *));
+    /* [PL45] [PL46] relaxed: before the pool's threads exist. */
+    roti_store(PL45, relaxed, &pool->worker_count, opts->worker_count);
+    roti_store(PL46, relaxed, &pool->active_count, opts->worker_count);
     pool->stack_class = (unsigned)stack_class;
+    pool->wipe_stacks = opts->wipe_stacks;
     pool->debug = opts->debug;
-    pool->spin_ns = opts->spin_ns;
+    roti_pool_set_spin(pool, opts->spin_ns);
     pool->slow_ns = opts->debug ? opts->slow_ns : 0;
     pool->driver = opts->driver;
     pool->thread_start = opts->thread_start;
@@ -172,13 +180,13 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
     pool->drain_deadline_ns = INT64_MAX;
     /* [PL18] relaxed: before the pool's threads exist. */
     roti_store(PL18, relaxed, &pool->phase, (int)ROTI_RUNNING_PHASE);
-    roti_idle_init(&pool->idle, pool->worker_count);
+    roti_idle_init(&pool->idle, opts->worker_count);
     roti_figures_init(pool, opts->figures);
-    roti_sentinel_init(pool, pool->worker_count > 1 && !opts->no_help);
+    roti_sentinel_init(pool, !opts->no_help);
     pool->watchdog.stall_ns = opts->stall_ns;
     pool->watchdog.stalled = opts->stalled;
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        worker_init(pool->workers[i], pool, i, opts->wipe_stacks);
+    for (unsigned i = 0; i < opts->worker_count; i++)
+        worker_init(pool->workers[i], pool, i, true);
     return 0;
 }
 
@@ -187,7 +195,7 @@ void roti_pool_done(struct roti_pool *pool)
     sem_destroy(&pool->entered);
     roti_stack_quarantine_free(pool->quarantine);
     pool->quarantine = NULL;
-    roti_free(pool->workers, pool->worker_count * sizeof(struct roti_worker *));
+    roti_free(pool->workers, TABLE_SIZE);
     pool->workers = NULL;
 }
 
@@ -263,22 +271,51 @@ static int start_thread(struct roti_worker *worker)
     return -pthread_create(&worker->thread, NULL, worker_thread, worker);
 }
 
+/* Waits until one more thread has entered its loop, or failed to. */
+static void await_entry(struct roti_pool *pool)
+{
+    while (sem_wait(&pool->entered) != 0)
+        ; /* interrupted by a signal */
+}
+
 /* Starts the threads of workers 1 and up, and waits until each has entered its loop. *ret_started
  * counts the threads to join, worker 0 as one. */
 static int start_threads(struct roti_pool *pool, unsigned *ret_started)
 {
     unsigned started = 1;
     int r = 0;
+    unsigned count = roti_pool_worker_count(pool);
     block_signals(&pool->signals_before);
-    while (started < pool->worker_count && (r = start_thread(pool->workers[started])) == 0)
+    while (started < count && (r = start_thread(pool->workers[started])) == 0)
         started++;
     pthread_sigmask(SIG_SETMASK, &pool->signals_before, NULL);
     for (unsigned i = 1; i < started; i++)
-        while (sem_wait(&pool->entered) != 0)
-            ; /* interrupted by a signal */
+        await_entry(pool);
     *ret_started = started;
     /* [PL19] relaxed: as [PL13]. */
     return r < 0 ? r : roti_load(PL19, relaxed, &pool->enter_error);
+}
+
+/* ---- More loops, and fewer ---- */
+
+int roti_pool_add(struct roti_pool *pool, struct roti_worker *worker)
+{
+    sigset_t before;
+    worker_init(worker, pool, roti_pool_worker_count(pool), false);
+    block_signals(&before);
+    int r = start_thread(worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r < 0)
+        return r;
+    await_entry(pool);
+    /* [PL47] relaxed: as [PL13]. */
+    r = roti_exchange(PL47, relaxed, &pool->enter_error, 0);
+    if (r < 0) {
+        pthread_join(worker->thread, NULL);
+        return r;
+    }
+    roti_pool_append(pool, worker);
+    return 0;
 }
 
 /* ---- The run ---- */
@@ -316,10 +353,11 @@ static void close_queues(struct roti_worker *worker)
     }
 }
 
-/* Phase 4 -> 5. `started` workers have threads, worker 0 among them. */
-static void stop_threads(struct roti_pool *pool, unsigned started)
+/* Phase 4 -> 5. The last `unstarted` workers have no thread. */
+static void stop_threads(struct roti_pool *pool, unsigned unstarted)
 {
-    for (unsigned i = 1; i < started; i++)
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 1; i < count - unstarted; i++)
         pthread_join(pool->workers[i]->thread, NULL);
     /* Stragglers first: once they are held, no other thread can make them runnable. */
     if (roti_pool_live(pool) > 0)
@@ -328,7 +366,7 @@ static void stop_threads(struct roti_pool *pool, unsigned started)
     /* [PL9] acquire: pairs with [PL8]; nobody is inside the queues any more. */
     while (roti_load(PL9, acquire, &pool->foreign) != 0)
         roti_pause();
-    for (unsigned i = 0; i < pool->worker_count; i++)
+    for (unsigned i = 0; i < count; i++)
         close_queues(pool->workers[i]);
 }
 
@@ -343,7 +381,8 @@ void roti_pool_abandon(struct roti_pool *pool)
     roti_fifo_init(&left);
     /* [PL24] relaxed: there is one thread. */
     roti_store(PL24, relaxed, &pool->phase, ROTI_STOPPED_PHASE);
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++) {
         roti_inbox_close(&pool->workers[i]->inbox.posts, &left);
         roti_inbox_close(&pool->workers[i]->inbox.tasks, &left);
     }
@@ -358,12 +397,13 @@ static int run_entered(struct roti_pool *pool)
     int r = roti_watchdog_start(pool);
     if (r == 0)
         r = start_threads(pool, &started);
+    unsigned unstarted = roti_pool_worker_count(pool) - started;
     if (r == 0)
         r = roti_task_spawn(pool, pool->workers[0], &spawn, &pool->main_task);
     if (r < 0)
         begin_draining(pool); /* there is no task: the first look ends it */
     roti_worker_main(pool->workers[0]);
-    stop_threads(pool, started);
+    stop_threads(pool, unstarted);
     roti_watchdog_stop(pool);
     return r;
 }

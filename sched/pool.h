@@ -12,6 +12,23 @@
  *               before: back to 2 if so
  *   4 STOPPING  every worker leaves its loop
  *   5 STOPPED   every thread is joined; inboxes are closed, what they hold is dropped
+ *
+ * Loops are added and retired while others run:
+ *
+ * Problem.    What a loop has must not be lost when it is to work no more: callbacks, timers,
+ *             descriptors and pinned tasks stay where they are for life, and whoever has a pointer
+ *             to the loop may post to it at any time. And everybody reads the table of workers.
+ * Design.     Two counts. Workers 0 to `worker_count` - 1 exist; that count only grows, and a slot
+ *             of the table is written once, before the count that covers it, so that nobody needs
+ *             a lock to read it. The first `active_count` of them take work. A worker learns by a
+ *             notification that it is on the other side, and acts on it itself, at its next turn:
+ *             one that is retired leaves the accounts of the idle, hands over what is in its ring,
+ *             and from then on passes on every unpinned task that comes to it. It neither searches
+ *             nor is it picked. With nothing left it sleeps in its poller, and what is posted to
+ *             it still runs; so nothing needs an answer that says "too late". Loops that are asked
+ *             for again are those first. Worker 0 is always active.
+ * Locks.      Both counts change, and phase 4 begins, under the mutex of sched/fork.h: a thread
+ *             that is being started is seen by the stop, and never by a fork.
  */
 #ifndef ROTI_POOL_H
 #define ROTI_POOL_H
@@ -54,10 +71,12 @@ struct roti_pool_opts {
 };
 
 struct roti_pool {
-    unsigned worker_count;
+    _Atomic(unsigned) worker_count; /* of those in the table below; only grows */
+    _Atomic(unsigned) active_count; /* the first so many take work: 1 to worker_count */
+    bool wipe_stacks;
     bool debug;
     unsigned stack_class;                     /* of tasks that ask for no other */
-    int64_t spin_ns;                          /* how long an idle loop may stay awake; 0: not */
+    _Atomic(int64_t) spin_ns;                 /* how long an idle loop may stay awake; 0: not */
     int64_t slow_ns;                          /* 0: steps are not timed */
     struct roti_stack_quarantine *quarantine; /* NULL: none is wanted */
     const struct roti_driver *driver;
@@ -66,7 +85,7 @@ struct roti_pool {
     sigset_t signals_before;      /* that were blocked where the run was started */
     sem_t entered;                /* posted by each thread once it has entered, or failed to */
     _Atomic(int) enter_error;     /* of a thread that failed */
-    struct roti_worker **workers; /* borrowed: each lives in its loop, which may outlive the pool */
+    struct roti_worker **workers; /* ROTI_LOOP_MAX; each is its loop's, which may outlive this */
     struct roti_idle idle;
     struct roti_sentinel sentinel;
     struct roti_watchdog watchdog;
@@ -106,6 +125,10 @@ int roti_pool_init(struct roti_pool *pool, const struct roti_pool_opts *opts,
 int roti_pool_run(struct roti_pool *pool, int (*fn)(void *arg), void *arg,
                   int64_t shutdown_timeout_ns, int *ret_status);
 
+/* Starts a thread for one more worker (as for init), which takes no work yet. 0; -EAGAIN, -ENOMEM:
+ * nothing has changed. Under the mutex of sched/fork.h, before STOPPING. */
+int roti_pool_add(struct roti_pool *pool, struct roti_worker *worker);
+
 /* In the child of a fork: there are no threads, and nothing is taken in any more. Where a worker's
  * thread has forked, signals are blocked as they were for whoever started the run. */
 void roti_pool_abandon(struct roti_pool *pool);
@@ -128,6 +151,56 @@ static inline enum roti_phase roti_pool_phase(const struct roti_pool *pool)
 {
     /* [PL1] acquire: pairs with [PL2]; what was done before the phase began is visible. */
     return (enum roti_phase)roti_load(PL1, acquire, &pool->phase);
+}
+
+/* ---- sched/roles.c ---- */
+
+/* Puts a worker behind the last, which takes no work yet. Under the mutex of sched/fork.h. */
+void roti_pool_append(struct roti_pool *pool, struct roti_worker *worker);
+
+/* The first `count` workers take work from now on, and no others. Under the same mutex. */
+void roti_pool_set_active(struct roti_pool *pool, unsigned count);
+
+/* How long a loop without work may stay awake. Any thread. */
+static inline int64_t roti_pool_spin_ns(const struct roti_pool *pool)
+{
+    /* [PL48] relaxed: a number. */
+    return roti_load(PL48, relaxed, &pool->spin_ns);
+}
+
+static inline void roti_pool_set_spin(struct roti_pool *pool, int64_t spin_ns)
+{
+    /* [PL49] relaxed: as [PL48]. */
+    roti_store(PL49, relaxed, &pool->spin_ns, spin_ns);
+}
+
+/* How many workers there are: those of a lower index are in the table. Any thread. */
+static inline unsigned roti_pool_worker_count(const struct roti_pool *pool)
+{
+    /* [PL40] acquire: pairs with [PL41]. */
+    return roti_load(PL40, acquire, &pool->worker_count);
+}
+
+/* One of them. */
+static inline struct roti_worker *roti_pool_worker(const struct roti_pool *pool, unsigned index)
+{
+    ROTI_PLAIN_READ(&pool->workers[index]);
+    return pool->workers[index];
+}
+
+/* How many of them take work. It may change at once: who is given work too late passes it on. */
+static inline unsigned roti_pool_active_count(const struct roti_pool *pool)
+{
+    /* [PL42] acquire: pairs with [PL43]; the workers are in the table. */
+    return roti_load(PL42, acquire, &pool->active_count);
+}
+
+/* Whether there is no second loop, and has not been one: then every task counts as pinned. */
+static inline bool roti_pool_is_single(const struct roti_pool *pool)
+{
+    /* [PL44] relaxed: only its value counts. It is asked for a task that is not on its way to
+     * another loop, and who sees a second one too late puts it where the only one was. */
+    return roti_load(PL44, relaxed, &pool->worker_count) == 1;
 }
 
 /* ---- sched/accounts.c ---- */

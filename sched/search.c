@@ -67,10 +67,11 @@ static int steal_counted(struct roti_worker *worker, struct roti_worker *victim,
 static int steal_round(struct roti_worker *worker, bool singles)
 {
     struct roti_pool *pool = worker->pool;
-    unsigned first = (unsigned)(roti_random(worker->thread_object) % pool->worker_count);
+    unsigned worker_count = roti_pool_worker_count(pool);
+    unsigned first = (unsigned)(roti_random(worker->thread_object) % worker_count);
     int lost = 0;
-    for (unsigned i = 0; i < pool->worker_count; i++) {
-        struct roti_worker *victim = pool->workers[(first + i) % pool->worker_count];
+    for (unsigned i = 0; i < worker_count; i++) {
+        struct roti_worker *victim = roti_pool_worker(pool, (first + i) % worker_count);
         int count = victim != worker ? steal_counted(worker, victim, singles) : 0;
         if (count > 0)
             return count;
@@ -101,7 +102,7 @@ void roti_search_done(struct roti_worker *worker, bool found)
 void roti_search_slept(struct roti_worker *worker, int64_t slept_ns)
 {
     struct roti_waits *waits = &worker->waits;
-    if (slept_ns > 2 * worker->pool->spin_ns) /* a wake alone takes half of that */
+    if (slept_ns > 2 * roti_pool_spin_ns(worker->pool)) /* a wake alone takes half of that */
         waits->short_count = 0;
     else if (waits->short_count < SHORT_WAITS_MAX)
         waits->short_count++;
@@ -141,8 +142,8 @@ static bool pause_for_work(const struct roti_worker *worker, int pauses)
 static bool peek_at_one(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
-    uint64_t drawn = roti_random(worker->thread_object) % pool->worker_count;
-    struct roti_worker *victim = pool->workers[drawn];
+    uint64_t drawn = roti_random(worker->thread_object) % roti_pool_worker_count(pool);
+    struct roti_worker *victim = roti_pool_worker(pool, (unsigned)drawn);
     return victim != worker && steal_counted(worker, victim, false) > 0;
 }
 
@@ -152,6 +153,7 @@ static bool spin(struct roti_worker *worker)
     const struct roti_driver *driver = worker->driver;
     int64_t begun_ns = driver->now(worker->loop);
     int64_t last_ns = begun_ns;
+    int64_t spin_ns = roti_pool_spin_ns(worker->pool);
     roti_count(worker, spins, 1);
     do {
         if (pause_for_work(worker, SPIN_PAUSES))
@@ -166,7 +168,7 @@ static bool spin(struct roti_worker *worker)
             return false;
         }
         last_ns = now_ns;
-    } while (last_ns - begun_ns < worker->pool->spin_ns);
+    } while (last_ns - begun_ns < spin_ns);
     spin_lost(&worker->waits, 2);
     return false;
 }
@@ -176,12 +178,15 @@ bool roti_search(struct roti_worker *worker)
     struct roti_pool *pool = worker->pool;
     struct roti_waits *waits = &worker->waits;
     worker->instant = 0;
-    bool spins = !worker->searching && pool->spin_ns > 0 && waits->short_count >= waits->needed;
+    if (!worker->serves)
+        return false;
+    bool spins =
+        !worker->searching && roti_pool_spin_ns(pool) > 0 && waits->short_count >= waits->needed;
     if (spins && spin(worker)) {
         spin_paid(waits);
         return true;
     }
-    if (pool->worker_count == 1 || (!worker->searching && !roti_idle_search_begin(&pool->idle)))
+    if (roti_pool_is_single(pool) || (!worker->searching && !roti_idle_search_begin(&pool->idle)))
         return false;
     worker->searching = true;
     int count = steal(worker, false);

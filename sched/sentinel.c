@@ -45,10 +45,10 @@ struct roti_worker *roti_sentinel_avoid_blocked(struct roti_worker *worker)
 {
     const struct roti_pool *pool = worker->pool;
     struct roti_worker *chosen = worker;
+    unsigned count = roti_pool_active_count(pool);
     /* [SE7] relaxed: a hint. */
-    for (unsigned i = 1; i < pool->worker_count && roti_load(SE7, relaxed, &chosen->watch.blocked);
-         i++)
-        chosen = pool->workers[(worker->index + i) % pool->worker_count];
+    for (unsigned i = 1; i < count && roti_load(SE7, relaxed, &chosen->watch.blocked); i++)
+        chosen = roti_pool_worker(pool, (worker->index + i) % count);
     return chosen;
 }
 
@@ -56,9 +56,12 @@ struct roti_worker *roti_sentinel_avoid_blocked(struct roti_worker *worker)
 
 static bool all_parked(const struct roti_pool *pool, const struct roti_worker *but)
 {
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        if (pool->workers[i] != but && !roti_inbox_parked(&pool->workers[i]->inbox))
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++) {
+        struct roti_worker *worker = roti_pool_worker(pool, i);
+        if (worker != but && !roti_inbox_parked(&worker->inbox))
             return false;
+    }
     return true;
 }
 
@@ -136,8 +139,9 @@ static struct sight look_around(struct roti_worker *self, int64_t now_ns)
 {
     struct roti_pool *pool = self->pool;
     struct sight sight = {0};
-    for (unsigned i = 0; i < pool->worker_count; i++) {
-        struct roti_worker *worker = pool->workers[(self->index + i) % pool->worker_count];
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++) {
+        struct roti_worker *worker = roti_pool_worker(pool, (self->index + i) % count);
         bool parked = roti_inbox_parked(&worker->inbox);
         sight.steps += steps_of(worker);
         sight.awake |= worker != self && !parked;
@@ -168,7 +172,7 @@ static int64_t next_interval(struct roti_sentinel *sentinel, const struct sight 
 void roti_sentinel_look(struct roti_worker *self, int64_t now_ns, bool idle)
 {
     struct roti_sentinel *sentinel = &self->pool->sentinel;
-    if (!claim(sentinel, now_ns))
+    if (roti_pool_is_single(self->pool) || !claim(sentinel, now_ns))
         return;
     struct sight sight = look_around(self, now_ns);
     /* [SE24] relaxed: as [SE17]. */
@@ -191,7 +195,7 @@ void roti_sentinel_rise(struct roti_worker *self)
      * roti_sentinel_rest(). */
     roti_dekker_light();
     /* [SE9] relaxed: the Dekker functions order it. */
-    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting))
+    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting) && !roti_pool_is_single(self->pool))
         end_rest(self);
     /* [SE27] relaxed: as [SE9]. */
     if (roti_load(SE27, relaxed, &self->pool->watchdog.resting))

@@ -24,7 +24,15 @@
 /* Whether a task of `pool` is resumed on its loop only: it is pinned, or there is no other. */
 static inline bool roti_task_stays(const struct roti_pool *pool, const struct rota_task *task)
 {
-    return roti_task_pinned(task) || pool->worker_count == 1;
+    return roti_task_pinned(task) || roti_pool_is_single(pool);
+}
+
+/* A task that stays is queued. In builds that move the others it must not be taken for one of them
+ * if it is free to move by the time it runs, because a loop was added. */
+static inline void roti_task_let_stay(struct rota_task *task)
+{
+    if (ROTI_MIGRATE && task->frame != NULL)
+        task->frame->stayed = true;
 }
 
 /* roti_worker_push_local(), for the scheduler itself. */
@@ -45,8 +53,10 @@ static inline void step_begin(struct roti_worker *worker, struct rota_task *task
     worker->calls_left = ROTI_CALLS_MAX;
     roti_count(worker, switches, 1);
     if (__builtin_expect(frame->ran_on == worker, 1)) {
-        ROTI_ASSERT(!ROTI_MIGRATE ||
-                    roti_task_stays(worker->pool, task)); /* in such builds it was to move */
+        /* In such builds it was to move. */
+        ROTI_ASSERT(!ROTI_MIGRATE || frame->stayed || roti_task_stays(worker->pool, task));
+        if (ROTI_MIGRATE)
+            frame->stayed = false;
         return;
     }
     if (frame->ran_on != NULL)
@@ -108,6 +118,7 @@ static inline __attribute__((always_inline)) void step_end(struct roti_worker *w
         if (roti_state_parked(&task->word) == ROTI_NEXT_ENQUEUE)
             roti_task_enqueue_from(worker, task);
     } else if (roti_task_stays(worker->pool, task)) {
+        roti_task_let_stay(task);
         step_push_local(worker, &task->work);
     } else {
         roti_task_enqueue_again(worker, task);

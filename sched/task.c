@@ -255,6 +255,8 @@ struct roti_task_frame *roti_task_begin(struct roti_worker *worker, struct rota_
     frame->stack = stack;
     frame->wait = NULL;
     frame->ran_on = NULL;
+    if (ROTI_MIGRATE)
+        frame->stayed = false;
     frame->suspended_by = ROTI_SWITCH_NONE;
     frame->scope = NULL;
     frame->waits_after_cancel = 0;

@@ -66,6 +66,7 @@ struct roti_task_frame {
     struct roti_wait *wait;     /* first wait of the present suspension; for dump and forwarding */
     struct roti_worker *ran_on; /* of its last step */
     uint32_t suspended_by;      /* enum roti_switch: what it was suspended by; NONE before it ran */
+    bool stayed;                /* where others are moved: was queued to stay, see sched/step.h */
     struct rota_timeout *scope; /* innermost timeout scope; task only */
     unsigned waits_after_cancel; /* debug: since a delivered request; task only */
     _Atomic(uint64_t) waker;     /* number of the task that last woke it; 0: none; any thread */

@@ -20,6 +20,8 @@
 /* A stall that goes on is told again when it has lasted so many times as long. */
 #define TELL_AGAIN 10
 
+#define WATCHES_SIZE (ROTI_LOOP_MAX * sizeof(struct roti_stall_watch))
+
 static int64_t now_of(const struct roti_pool *pool)
 {
     return pool->driver->now(pool->workers[0]->loop);
@@ -36,8 +38,9 @@ void roti_watchdog_rouse(struct roti_watchdog *watchdog)
 
 static bool all_parked(const struct roti_pool *pool)
 {
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        if (!roti_inbox_parked(&pool->workers[i]->inbox))
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++)
+        if (!roti_inbox_parked(&roti_pool_worker(pool, i)->inbox))
             return false;
     return true;
 }
@@ -101,8 +104,9 @@ bool roti_watchdog_look(struct roti_pool *pool, int64_t now_ns)
 {
     bool awake = false;
     bool moved = false;
-    for (unsigned i = 0; i < pool->worker_count; i++) {
-        struct roti_worker *worker = pool->workers[i];
+    unsigned count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < count; i++) {
+        struct roti_worker *worker = roti_pool_worker(pool, i);
         struct roti_stall_watch *watch = &pool->watchdog.watches[i];
         /* A thread that has not begun, or has ended, keeps nobody waiting. */
         bool parked = roti_inbox_parked(&worker->inbox) || roti_sample_tid(&worker->sample) == 0;
@@ -175,7 +179,7 @@ static int start_thread(struct roti_pool *pool)
 int roti_watchdog_start(struct roti_pool *pool)
 {
     struct roti_watchdog *watchdog = &pool->watchdog;
-    size_t size = pool->worker_count * sizeof *watchdog->watches;
+    size_t size = WATCHES_SIZE;
     if (watchdog->stall_ns == 0)
         return 0;
     watchdog->watches = roti_zalloc(size);
@@ -204,6 +208,6 @@ void roti_watchdog_stop(struct roti_pool *pool)
     pthread_join(watchdog->thread, NULL);
     roti_sample_close();
     sem_destroy(&watchdog->wake);
-    roti_free(watchdog->watches, pool->worker_count * sizeof *watchdog->watches);
+    roti_free(watchdog->watches, WATCHES_SIZE);
     watchdog->watches = NULL;
 }

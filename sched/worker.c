@@ -15,6 +15,8 @@
  *             find itself among the sleepers and wake itself for it. Others are told of what it has
  *             taken once it has all, and only if that is more than it runs next itself. So it is
  *             with a task that yields while it is alone.
+ *             A loop that is retired (sched/pool.h) is none of those that share unpinned tasks: it
+ *             passes them on, and turns for what is its own.
  * Invariants. I1 Nothing of a task is touched after it was enqueued.
  *             I2 A worker that holds a searcher's token gives it back before it runs anything.
  *             I3 Before a worker runs anything, others were told of all else that its ring holds.
@@ -22,6 +24,7 @@
 #include "sched/worker.h"
 
 #include "sched/base/assert.h"
+#include "sched/base/random.h"
 #include "sched/park.h"
 #include "sched/pool.h"
 #include "sched/registry.h"
@@ -107,7 +110,7 @@ void roti_pool_wake_one(struct roti_pool *pool)
 {
     int index = roti_idle_pick(&pool->idle);
     if (index >= 0)
-        roti_worker_notify(pool->workers[index]);
+        roti_worker_notify(roti_pool_worker(pool, index));
 }
 
 /* An unpinned task for `worker`, from another thread. */
@@ -121,6 +124,16 @@ static void post_task(struct roti_worker *worker, struct rota_task *task)
     roti_pool_wake_one(pool); /* the owner may be busy for long; any loop may take it */
 }
 
+/* Where an unpinned task may go: to that worker if it takes work, else to one that does. */
+static struct roti_worker *active_worker(struct roti_worker *wanted)
+{
+    struct roti_pool *pool = wanted->pool;
+    unsigned count = roti_pool_active_count(pool);
+    if (wanted->index < count)
+        return wanted;
+    return roti_pool_worker(pool, (unsigned)(roti_random(roti_thread_self()) % count));
+}
+
 /* In builds that move every unpinned task at each resume: to the worker after the one that ran it
  * last, through the inbox from which nobody steals it back. False: it has not run yet. */
 static bool post_onwards(struct rota_task *task)
@@ -128,7 +141,12 @@ static bool post_onwards(struct rota_task *task)
     if (task->frame == NULL)
         return false;
     const struct roti_worker *last = task->frame->ran_on;
-    struct roti_worker *next = last->pool->workers[(last->index + 1) % last->pool->worker_count];
+    if (last == NULL)
+        return false;
+    unsigned count = roti_pool_active_count(last->pool);
+    struct roti_worker *next = roti_pool_worker(last->pool, (last->index + 1) % count);
+    if (next == last)
+        roti_task_let_stay(task); /* all others are retired */
     roti_task_set_worker(task, next);
     if (next == roti_worker_current())
         roti_worker_push_local(next, &task->work);
@@ -148,6 +166,7 @@ static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool 
 {
     struct roti_worker *last = roti_task_worker(task);
     if (roti_task_stays(self->pool, task)) {
+        roti_task_let_stay(task);
         if (last == self)
             step_push_local(self, &task->work);
         else
@@ -155,7 +174,9 @@ static void enqueue_here(struct roti_worker *self, struct rota_task *task, bool 
     } else if (ROTI_MIGRATE && post_onwards(task)) {
         return; /* it is on its way */
     } else if (away && last != self) {
-        post_task(last, task);
+        post_task(active_worker(last), task);
+    } else if (!self->serves) {
+        post_task(active_worker(self), task);
     } else {
         struct roti_pool *pool = self->pool;
         roti_task_set_worker(task, self);
@@ -180,10 +201,12 @@ static void enqueue(struct rota_task *task, bool away)
     roti_pool_foreign_enter(pool);
     struct roti_worker *last = roti_task_worker(task);
     roti_worker_queues(last, false, &task->work);
-    if (roti_task_stays(pool, task))
+    if (roti_task_stays(pool, task)) {
+        roti_task_let_stay(task);
         (void)roti_worker_post(last, &task->work);
-    else if (!ROTI_MIGRATE || !post_onwards(task))
-        post_task(last, task);
+    } else if (!ROTI_MIGRATE || !post_onwards(task)) {
+        post_task(active_worker(last), task);
+    }
     roti_pool_foreign_leave(pool);
 }
 
@@ -198,6 +221,10 @@ void roti_task_enqueue_again(struct roti_worker *self, struct rota_task *task)
     roti_worker_queues(self, true, &task->work);
     if (ROTI_MIGRATE && post_onwards(task))
         return;
+    if (!self->serves) {
+        post_task(active_worker(self), task);
+        return;
+    }
     roti_ring_push(&self->ring, &task->work.link);
     if (ring_comes_next(self) && roti_ring_count(&self->ring) == 1)
         self->unannounced = true; /* [I3] before anything else is run */
@@ -265,6 +292,14 @@ static void set_clock_interval(struct roti_worker *worker, unsigned interval)
     worker->countdown = interval;
 }
 
+/* Another number of loops may be wanted. Asked after a step only: a loop that wakes for nothing is
+ * to sleep again, and what is asked may start a task. */
+static __attribute__((noinline)) void review(struct roti_worker *worker, int64_t now_ns)
+{
+    leave_task(worker);
+    worker->review_ns = worker->driver->review(worker->loop, now_ns);
+}
+
 /* Polls if it is time; looks again after one step if it was by the clock, else after more steps
  * than the last time. */
 static __attribute__((noinline)) void look_at_clock(struct roti_worker *worker)
@@ -277,6 +312,8 @@ static __attribute__((noinline)) void look_at_clock(struct roti_worker *worker)
         roti_worker_poll_now(worker);
         (void)roti_stack_trim(&worker->stack_cache, now_ns);
     }
+    if (now_ns >= worker->review_ns)
+        review(worker, now_ns);
     set_clock_interval(worker, late ? 1 : 2 * worker->clock_interval);
 }
 
@@ -375,7 +412,7 @@ unsigned roti_worker_help(struct roti_worker *worker, struct roti_worker *blocke
         roti_spin_unlock(&blocked->poll_lock);
         roti_count(worker, rescued, news);
     }
-    int stolen = roti_steal_from(worker, blocked, true);
+    int stolen = worker->serves ? roti_steal_from(worker, blocked, true) : 0;
     if (stolen > 0) {
         roti_count(worker, tasks_stolen, stolen);
         worker->unannounced = true;
@@ -397,8 +434,9 @@ static bool any_work(struct roti_worker *worker)
         return true;
     if (roti_idle_searched(&pool->idle))
         return false;
-    for (unsigned i = 0; i < pool->worker_count; i++) {
-        struct roti_worker *other = pool->workers[i];
+    unsigned worker_count = roti_pool_worker_count(pool);
+    for (unsigned i = 0; i < worker_count; i++) {
+        struct roti_worker *other = roti_pool_worker(pool, i);
         if (!roti_ring_empty(&other->ring) || !roti_inbox_empty(&other->inbox.tasks))
             return true;
     }
@@ -408,9 +446,9 @@ static bool any_work(struct roti_worker *worker)
 /* Takes the announcement back. */
 static void leave_sleepers(struct roti_worker *worker)
 {
-    struct roti_pool *pool = worker->pool;
-    if (pool->worker_count > 1 && roti_idle_wake(&pool->idle, worker->index))
+    if (worker->announced && roti_idle_wake(&worker->pool->idle, worker->index))
         worker->searching = true; /* on the waker's account */
+    worker->announced = false;
 }
 
 void roti_worker_awake(struct roti_worker *worker)
@@ -454,11 +492,12 @@ static void sleep_in_poll(struct roti_worker *worker)
     roti_search_slept(worker, worker->polled_ns - begun_ns);
 }
 
-/* The park protocol: announce, look again, sleep, take the announcement back. */
+/* The park protocol: announce, look again, sleep, take the announcement back. A loop that is alone
+ * or retired has no work of others to look for, and its inbox's word tells it of its own. */
 static void park(struct roti_worker *worker)
 {
     struct roti_pool *pool = worker->pool;
-    bool shared = pool->worker_count > 1;
+    bool shared = worker->serves && !roti_pool_is_single(pool);
     /* Gives cached references of contexts back. May run code of users: before the announcement. */
     roti_context_park(worker->thread_object);
     int64_t now_ns = worker->driver->now(worker->loop);
@@ -473,6 +512,7 @@ static void park(struct roti_worker *worker)
         return;
     }
     if (shared) {
+        worker->announced = true;
         roti_idle_sleep(&pool->idle, worker->index);
         /* [D2] The announcement comes before every look below. Pairs with [D1] of a pusher. */
         roti_dekker_heavy();
@@ -484,6 +524,50 @@ static void park(struct roti_worker *worker)
     }
     roti_spin_unlock(&worker->poll_lock);
     leave_sleepers(worker);
+}
+
+/* ---- Roles ---- */
+
+/* Passes on what the ring holds. */
+static void hand_over(struct roti_worker *worker)
+{
+    struct roti_link *link;
+    while ((link = roti_ring_pop(&worker->ring)) != NULL)
+        post_task(active_worker(worker), roti_container_of(link, struct rota_task, work.link));
+}
+
+/* Takes part no more. Others may have gone to sleep without a look at everything because this loop
+ * searched: it will not look before it sleeps itself, so another is woken to do that. */
+static void retire(struct roti_worker *worker)
+{
+    struct roti_idle *idle = &worker->pool->idle;
+    worker->serves = false;
+    if (worker->searching)
+        roti_search_done(worker, false);
+    roti_idle_leave(idle);
+    roti_pool_wake_one(worker->pool);
+    roti_task_slots_drain(worker);
+    roti_stack_cache_drain(&worker->stack_cache);
+}
+
+/* Whether this loop is active is said by others; it acts on it here. */
+static __attribute__((noinline)) void change_role(struct roti_worker *worker, bool serves)
+{
+    if (serves) {
+        worker->serves = true;
+        roti_idle_join(&worker->pool->idle, worker->index);
+        return;
+    }
+    if (worker->serves)
+        retire(worker);
+    hand_over(worker);
+}
+
+static inline void take_role(struct roti_worker *worker)
+{
+    bool serves = worker->index < roti_pool_active_count(worker->pool);
+    if (__builtin_expect(!serves || !worker->serves, 0))
+        change_role(worker, serves);
 }
 
 /* ---- The turn ---- */
@@ -502,6 +586,7 @@ static void turn(struct roti_worker *worker)
     struct roti_pool *pool = worker->pool;
     roti_count(worker, turns, 1);
     take_inbox(worker);
+    take_role(worker);
     if (worker->searching && roti_worker_has_work(worker))
         roti_search_done(worker, true); /* [I2] */
     if (worker->unannounced)

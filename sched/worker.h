@@ -98,7 +98,10 @@ struct roti_worker {
     unsigned steps;          /* from the last poll to the last look */
     int64_t polled_ns;       /* time of the last poll, or a little before */
     uint64_t instant;        /* the scheduling point of now, in ticks; 0: ask the clock */
-    bool parked;             /* announced as a sleeper, its inbox PARKED */
+    int64_t review_ns;       /* when the driver wants to be asked again how many loops there be */
+    bool parked;             /* asleep, its inbox PARKED */
+    bool serves;             /* takes part in the accounts of the idle: it is not retired */
+    bool announced;          /* in the set of sleepers, unless a waker has picked it */
     bool polling;            /* inside the driver's poll */
     bool unannounced;        /* nobody was woken for what the ring holds */
     bool searching;          /* holds a searcher's token of the pool */

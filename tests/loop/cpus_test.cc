@@ -161,4 +161,119 @@ TEST(RunCpus, FilesThatCannotBeReadAreNoLimit)
         }
 }
 
+/* ---- Following ---- */
+
+/* Runs `body` as the first task on a machine whose files are in `tree`. */
+int run_in(const Tree &tree, loops::Body body, rota_run_opts opts = {})
+{
+    return roti_run_rooted(loops::call_body, &body, &opts, tree.root());
+}
+
+unsigned loop_count()
+{
+    return static_cast<unsigned>(rota_runtime_loop_count(rota_running_runtime()));
+}
+
+const std::string limit_file = "/sys/fs/cgroup/a/cpu.max";
+
+/* A loop that is awake notices, within a second or a little more. */
+TEST(RunCpus, TheirNumberIsFollowed)
+{
+    Tree tree(with_max("50000 100000\n"));
+    unsigned two = std::min(2U, cpu_count());
+    EXPECT_EQ(0, run_in(tree, [&] {
+                  EXPECT_EQ(1U, loop_count());
+                  tree.write(limit_file, "150000 100000\n");
+                  EXPECT_TRUE(loops::eventually([=] { return loop_count() == two; }));
+                  tree.write(limit_file, "50000 100000\n");
+                  EXPECT_TRUE(loops::eventually([] { return loop_count() == 1; }));
+                  tree.write(limit_file, "max 100000\n");
+                  EXPECT_TRUE(loops::eventually([] { return loop_count() == cpu_count(); }));
+                  return 0;
+              }));
+}
+
+/* Whoever says a number has it, until it says that the CPUs are to be followed again. */
+TEST(RunCpus, ANumberThatWasAskedForStays)
+{
+    Tree tree(with_max("50000 100000\n"));
+    unsigned two = std::min(2U, cpu_count());
+    auto looks = [] { return failing::calls[ROTI_SYSCALL_sched_getaffinity].load(); };
+    EXPECT_EQ(0, run_in(tree, [&] {
+                  rota_runtime *runtime = rota_running_runtime();
+                  EXPECT_EQ(0, rota_runtime_set_loops(runtime, 3));
+                  EXPECT_EQ(3U, loop_count());
+                  {
+                      failing::Count calls;
+                      EXPECT_EQ(0, rota_sleep(1100 * ROTA_MS));
+                      EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                      EXPECT_EQ(0, looks());
+                  }
+                  EXPECT_EQ(3U, loop_count());
+                  EXPECT_EQ(0, rota_runtime_set_loops(runtime, 0));
+                  EXPECT_EQ(1U, loop_count()) << "at once";
+                  tree.write(limit_file, "150000 100000\n");
+                  EXPECT_TRUE(loops::eventually([=] { return loop_count() == two; }));
+                  return 0;
+              }));
+}
+
+TEST(RunCpus, NoneIsFollowedWhereThatIsTurnedOff)
+{
+    Tree tree(with_max("50000 100000\n"));
+    auto looks = [] { return failing::calls[ROTI_SYSCALL_sched_getaffinity].load(); };
+    for (bool keep : {false, true}) {
+        rota_run_opts opts{};
+        opts.keep_loops = keep;
+        opts.loops = keep ? 0 : 2;
+        EXPECT_EQ(0, run_in(
+                         tree,
+                         [&] {
+                             unsigned before = loop_count();
+                             failing::Count calls;
+                             EXPECT_EQ(0, rota_sleep(1100 * ROTA_MS));
+                             EXPECT_EQ(0, rota_sleep(ROTA_MS));
+                             EXPECT_EQ(0, looks());
+                             EXPECT_EQ(before, loop_count());
+                             return 0;
+                         },
+                         opts));
+    }
+}
+
+/* Nothing looks while nothing runs: to look is not worth a wake. */
+TEST(RunCpus, AnIdleProcessDoesNotLook)
+{
+    Tree tree(with_max("50000 100000\n"));
+    auto looks = [] { return failing::calls[ROTI_SYSCALL_sched_getaffinity].load(); };
+    EXPECT_EQ(0, run_in(tree, [&] {
+                  failing::Count calls;
+                  EXPECT_EQ(0, rota_sleep(3500 * ROTA_MS));
+                  EXPECT_GE(1, looks()) << "and one when it woke";
+                  EXPECT_TRUE(loops::eventually([=] { return looks() >= 1; }));
+                  return 0;
+              }));
+}
+
+/* What cannot be had is tried again at the next look. */
+TEST(RunCpus, ALoopThatCannotBeAddedIsTriedAgain)
+{
+    if (cpu_count() < 2)
+        GTEST_SKIP() << "there is one CPU";
+    Tree tree(with_max("50000 100000\n"));
+    EXPECT_EQ(0, run_in(tree, [&] {
+                  {
+                      failing::Hook hook([](roti_syscall site) {
+                          return site == ROTI_SYSCALL_epoll_create1 ? -EMFILE : 0;
+                      });
+                      tree.write(limit_file, "150000 100000\n");
+                      EXPECT_TRUE(loops::eventually(
+                          [&] { return hook.count(ROTI_SYSCALL_epoll_create1) >= 2; }));
+                      EXPECT_EQ(1U, loop_count());
+                  }
+                  EXPECT_TRUE(loops::eventually([] { return loop_count() == 2; }));
+                  return 0;
+              }));
+}
+
 } // namespace

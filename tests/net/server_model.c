@@ -248,11 +248,12 @@ static void cancels_supervisor(unsigned thread)
 
 static void reset(void)
 {
-    static struct rota_loop *loops[] = {&loop};
+    static struct roti_worker *workers[] = {&loop.worker};
     stand_in_reset(3);
     loop.runtime = &runtime;
-    runtime.loop_count = 1;
-    runtime.loops = loops;
+    runtime.pool.workers = workers;
+    roti_store(TU9, relaxed, &runtime.pool.worker_count, 1U);
+    roti_store(TU10, relaxed, &runtime.pool.active_count, 1U);
     roti_store(TU7, relaxed, &spawned, false);
     roti_store(TU8, relaxed, &shared, NULL);
     leftover = NULL;

@@ -177,8 +177,8 @@ private:
 inline std::vector<unsigned> counts(rota_server *server)
 {
     roti_spin_lock(&server->lock);
-    std::vector<unsigned> copy(server->loop_counts,
-                               server->loop_counts + server->runtime->loop_count);
+    std::vector<unsigned> copy(
+        server->loop_counts, server->loop_counts + roti_pool_worker_count(&server->runtime->pool));
     roti_spin_unlock(&server->lock);
     return copy;
 }

@@ -149,6 +149,24 @@ LOOP = [
         "loop/readiness.c", "readiness", "-", [
             ("        if (((now ^ seen) & same) != 0)\n            return false;",
              "        (void)same;\n        (void)seen;")]),
+    Fault(
+        "role_not_told", "H08",
+        "a loop that is to take work, and sleeps, is not told",
+        "sched/roles.c", "park_protocol", "park_added", [
+            ("        roti_worker_notify(roti_pool_worker(pool, i));\n",
+             "        (void)roti_pool_worker(pool, i);\n")]),
+    Fault(
+        "alone_not_told", "H08",
+        "a loop that sleeps as the only one is not told that it no longer is",
+        "sched/roles.c", "park_protocol", "park_added_to_sleeper", [
+            ("    roti_worker_notify(roti_pool_worker(pool, 0)); "
+             "/* it may sleep as one that is alone */\n", "")]),
+    Fault(
+        "token_retired", "H09",
+        "a loop that is retired as a searcher takes the search with it",
+        "sched/worker.c", "park_protocol", "park_retired", [
+            ("    roti_idle_leave(idle);\n    roti_pool_wake_one(worker->pool);",
+             "    roti_idle_leave(idle);")]),
 ]
 
 HELP = [
@@ -169,7 +187,8 @@ HELP = [
         "rest_not_ended", "H15",
         "a loop that has slept runs a task while nobody looks after it",
         "sched/sentinel.c", "help", "-", [
-            ("    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting))\n",
+            ("    if (roti_load(SE9, relaxed, &self->pool->sentinel.resting) && "
+             "!roti_pool_is_single(self->pool))\n",
              "    if (false)\n")]),
     Fault(
         "rest_without_second_look", "H15",

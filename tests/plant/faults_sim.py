@@ -57,10 +57,10 @@ FAULTS = [
         "wake_eaten", "H09",
         "a loop that was picked goes on as if it had woken by itself, and its search is never over",
         "sched/worker.c", "sim", "tree", [
-            ("if (pool->worker_count > 1 && roti_idle_wake(&pool->idle, worker->index))\n"
+            ("if (worker->announced && roti_idle_wake(&worker->pool->idle, worker->index))\n"
              "        worker->searching = true; /* on the waker's account */",
-             "if (pool->worker_count > 1)\n"
-             "        (void)roti_idle_wake(&pool->idle, worker->index);")]),
+             "if (worker->announced)\n"
+             "        (void)roti_idle_wake(&worker->pool->idle, worker->index);")]),
     Fault(
         "nobody_told", "H10",
         "what a poll has made ready is told to nobody",

@@ -83,6 +83,11 @@ bool driver_tick(void *, std::int64_t)
     return true;
 }
 
+std::int64_t driver_review(void *, std::int64_t)
+{
+    return INT64_MAX;
+}
+
 bool driver_timers_due(void *)
 {
     advance(TIMERS_NS);
@@ -145,6 +150,7 @@ protected:
                                     .give_cpu = driver_give_cpu,
                                     .wake = driver_wake,
                                     .run = driver_run,
+                                    .review = driver_review,
                                     .drop = driver_drop};
         roti_worker *workers[WORKERS_MAX];
         for (unsigned i = 0; i < WORKERS_MAX; i++) {

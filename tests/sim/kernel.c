@@ -127,7 +127,14 @@ int roti_sys_open_null(void)
     return make(sizeof(struct sim_file), SIM_FILE_NULL);
 }
 
-/* ---- Files and CPUs: a scenario says how many loops there are ---- */
+/* ---- CPUs, and no files ---- */
+
+static unsigned cpu_count;
+
+void sim_set_cpus(unsigned count)
+{
+    cpu_count = count;
+}
 
 int roti_sys_open_file(const char *path)
 {
@@ -144,8 +151,13 @@ ssize_t roti_sys_read_file(int fd, void *buffer, size_t size)
 
 int roti_sys_getaffinity(void *mask, size_t size)
 {
-    (void)mask, (void)size;
-    return -ENOSYS;
+    sim_kernel_enter();
+    if (cpu_count == 0)
+        return -ENOSYS;
+    if (size < sizeof(uint64_t))
+        return -EINVAL;
+    *(uint64_t *)mask = (UINT64_C(1) << cpu_count) - 1;
+    return sizeof(uint64_t);
 }
 
 int roti_sys_setaffinity(const void *mask, size_t size)

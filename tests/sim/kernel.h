@@ -69,6 +69,9 @@ int sim_file_install(struct sim_file *file);
 void sim_file_event(struct sim_file *file, uint32_t events);
 /* A thread comes into the kernel: another may go on first. */
 void sim_kernel_enter(void);
+/* How many CPUs the process may use from now on, below 64. 0, as at first: that cannot be read. */
+void sim_set_cpus(unsigned count);
+
 /* How many numbers are in use. */
 unsigned sim_files_open(void);
 

@@ -13,17 +13,10 @@
 #include <rota/timeout.h>
 #include <string.h>
 
-const struct sim_scenario *const sim_scenarios[] = {&scenario_tree,
-                                                    &scenario_hold,
-                                                    &scenario_together,
-                                                    &scenario_cancel,
-                                                    &scenario_futures,
-                                                    &scenario_posts,
-                                                    &scenario_timers,
-                                                    &scenario_echo,
-                                                    &scenario_calls,
-                                                    &scenario_blocked,
-                                                    NULL};
+const struct sim_scenario *const sim_scenarios[] = {
+    &scenario_tree,    &scenario_hold,    &scenario_together, &scenario_cancel,
+    &scenario_futures, &scenario_posts,   &scenario_timers,   &scenario_echo,
+    &scenario_calls,   &scenario_blocked, &scenario_count,    NULL};
 
 bool scenario_is_shortage(int error)
 {
@@ -38,12 +31,10 @@ static void keep_quiet(const struct rota_error_info *info, void *arg)
     (void)arg;
 }
 
-static void run(rota_task_fn fn, void *arg, bool no_help)
+static void run(unsigned loops, rota_task_fn fn, void *arg, bool no_help)
 {
-    struct rota_run_opts opts = {.loops = 1 + sim_draw(4),
-                                 .no_signals = true,
-                                 .no_help = no_help,
-                                 .exception_handler = keep_quiet};
+    struct rota_run_opts opts = {
+        .loops = loops, .no_signals = true, .no_help = no_help, .exception_handler = keep_quiet};
     opts.spin_ns = sim_draw(4) == 0 ? ROTI_SPIN_NS : -1;
     roti_stack_trim_override(INT64_MAX); /* a loop that wakes up to trim would hide a lost wake */
     int r = rota_run(fn, arg, &opts);
@@ -53,12 +44,17 @@ static void run(rota_task_fn fn, void *arg, bool no_help)
 
 void scenario_run(rota_task_fn fn, void *arg)
 {
-    run(fn, arg, sim_draw(4) != 0);
+    run(1 + sim_draw(4), fn, arg, sim_draw(4) != 0);
+}
+
+void scenario_run_on(unsigned loops, rota_task_fn fn, void *arg)
+{
+    run(loops, fn, arg, sim_draw(4) != 0);
 }
 
 void scenario_run_helped(rota_task_fn fn, void *arg)
 {
-    run(fn, arg, false);
+    run(1 + sim_draw(4), fn, arg, false);
 }
 
 __attribute__((noinline)) void scenario_scribble(void)

@@ -19,6 +19,9 @@ void scenario_run(rota_task_fn fn, void *arg);
 /* The same where they always do. */
 void scenario_run_helped(rota_task_fn fn, void *arg);
 
+/* The same on so many loops; on 0, as many as there are CPUs (sim_set_cpus()). */
+void scenario_run_on(unsigned loops, rota_task_fn fn, void *arg);
+
 /* Whether this is how something fails that lacks memory, descriptors or threads. */
 bool scenario_is_shortage(int error);
 
@@ -41,5 +44,6 @@ extern const struct sim_scenario scenario_timers;
 extern const struct sim_scenario scenario_echo;
 extern const struct sim_scenario scenario_calls;
 extern const struct sim_scenario scenario_blocked;
+extern const struct sim_scenario scenario_count;
 
 #endif

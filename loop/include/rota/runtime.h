@@ -34,6 +34,7 @@ struct rota_run_opts {
     rota_stall_fn stall_handler; /* whom to tell; default rota_default_stall_handler() */
     void *stall_arg;
     bool figures;              /* take times of steps from the start: <rota/figures.h> */
+    bool keep_loops;           /* where `loops` is 0: do not follow the CPUs while it runs */
     bool wipe_stacks;          /* make a task's stack zero when it ends: for secrets */
     unsigned stack_quarantine; /* keep the stacks of so many ended tasks inaccessible, so that the
                                   use of a pointer to one is a fault whose report names the task;
@@ -69,9 +70,9 @@ ROTA_API int rota_run(rota_task_fn fn, void *arg, const struct rota_run_opts *op
 ROTA_API struct rota_runtime *rota_running_runtime(void);
 
 /*
- * The number of loops.
+ * The number of loops that take work: those with the indices below it. What lies above is retired.
  *
- * Returns: the number, 1 or more.
+ * Returns: the number, 1 or more. It may change at once.
  * Errors: -EINVAL (NULL).
  * Call from: any thread while the runtime runs. Suspends: no.
  * Ownership: borrowed.
@@ -79,9 +80,26 @@ ROTA_API struct rota_runtime *rota_running_runtime(void);
 ROTA_API int rota_runtime_loop_count(const struct rota_runtime *runtime);
 
 /*
- * One loop by its index.
+ * Have `count` loops take work; 0: one per CPU that the process may use, now and as that changes,
+ * as is the default. Loops that are missing are added, or taken out of retirement. Those above are
+ * retired, each at its next turn: its ready tasks that are not pinned go to others, and nothing new
+ * comes to it. Pinned tasks, callbacks, timers and descriptors stay there and go on working; with
+ * nothing left it sleeps. Loop 0 is never retired. A number other than 0 ends the following of
+ * CPUs.
  *
- * Returns: a borrowed pointer; NULL for NULL or an index that is out of range.
+ * Returns: 0.
+ * Errors: -EINVAL (NULL, more than 256); ROTA_ESTOP once the loops stop, ROTA_EFORKED in the child
+ * of a fork. -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (no thread could be started): as many as could be
+ * had take work, and rota_runtime_loop_count() says how many that are.
+ * Call from: any thread while the runtime runs. Suspends: no; it starts threads.
+ * Ownership: borrowed.
+ */
+ROTA_API int rota_runtime_set_loops(struct rota_runtime *runtime, unsigned count);
+
+/*
+ * One loop by its index, which it keeps for life, retired or not.
+ *
+ * Returns: a borrowed pointer; NULL for NULL or an index at which there has been no loop.
  * Errors: none.
  * Call from: any thread while the runtime runs. Suspends: no.
  * Ownership: borrowed; rota_loop_ref() to keep it beyond the run.

@@ -52,6 +52,8 @@ static unsigned spins[LOOP_MAX]; /* own: parks without a sleep or a task between
 MODEL_SURVIVES("R9:0", "too few tasks to fill the ring");
 MODEL_SURVIVES("R19:0", "too few tasks to fill the ring");
 MODEL_SURVIVES("R13:0", "too few tasks to overflow");
+MODEL_SURVIVES("PL40:0", "no loop is added: see model_park_protocol");
+MODEL_SURVIVES("PL42:0", "as PL40");
 
 static unsigned index_of(void *loop)
 {
@@ -212,6 +214,8 @@ void roti_task_retire(struct roti_worker *worker, struct rota_task *task)
 }
 
 /* clang-format off */
+NEVER(void roti_task_slots_drain(struct roti_worker *worker))
+NEVER(void roti_stack_cache_drain(struct roti_stack_cache *cache))
 NEVER(void roti_task_run_call(struct roti_worker *worker))
 NEVER(struct rota_task *roti_task_ref_running(const struct roti_worker *worker))
 NEVER(void roti_sample_open(void))
@@ -272,7 +276,7 @@ static void count_one(struct roti_worker *worker)
     ROTI_PLAIN_WRITE(&last_words);
     last_words = 1;
     roti_store(HM12, release, &pool.phase, (int)ROTI_STOPPING_PHASE); /* [HM12] release: as [PL2] */
-    for (unsigned i = 0; i < pool.worker_count; i++)
+    for (unsigned i = 0; i < LOOP_MAX; i++)
         roti_worker_notify(&workers[i]);
 }
 
@@ -308,7 +312,7 @@ static void loop_main(unsigned thread)
     struct roti_worker *worker = &workers[thread];
     worker->thread_object = roti_thread_self();
     worker->thread_object->worker = worker;
-    worker->thread_object->random_state = 1 + model_choose(pool.worker_count);
+    worker->thread_object->random_state = 1 + model_choose(LOOP_MAX);
     roti_worker_main(worker);
     ROTI_PLAIN_READ(&last_words);
     MODEL_ASSERT(last_words == 1);
@@ -320,7 +324,8 @@ static void reset(unsigned jobs_that_count)
     memset(workers, 0, sizeof workers);
     memset(jobs, 0, sizeof jobs);
     memset(spins, 0, sizeof spins);
-    pool.worker_count = LOOP_MAX;
+    roti_store(HM42, relaxed, &pool.worker_count, LOOP_MAX);
+    roti_store(HM43, relaxed, &pool.active_count, LOOP_MAX);
     pool.workers = worker_pointers;
     pool.driver = &driver;
     pool.drain_deadline_ns = INT64_MAX;
@@ -333,6 +338,8 @@ static void reset(unsigned jobs_that_count)
         workers[i].driver = &driver;
         workers[i].loop = &workers[i];
         workers[i].index = i;
+        workers[i].serves = true;
+        workers[i].review_ns = INT64_MAX;
         workers[i].slept = true;
         roti_fifo_init(&workers[i].local);
         roti_fifo_init(&workers[i].due);
@@ -372,7 +379,8 @@ static void begin_with(void (*body)(struct roti_worker *worker))
 static void check(void)
 {
     MODEL_ASSERT(roti_load(HM23, relaxed, &ran) == job_count);
-    MODEL_ASSERT(roti_load(HM24, relaxed, &pool.idle.counts) == 0);
+    uint64_t counts = roti_load(HM24, relaxed, &pool.idle.counts);
+    MODEL_ASSERT((counts & ((UINT64_C(1) << 48) - 1)) == 0); /* but for the members */
 }
 
 /* ---- What becomes ready at the poller of a blocked loop ---- */
@@ -397,7 +405,7 @@ MODEL_TEST(help_arrival) = {
 static void setup_spin(void)
 {
     reset(1);
-    pool.spin_ns = SPIN_NS;
+    roti_pool_set_spin(&pool, SPIN_NS);
     workers[1].waits.needed = 1;
     workers[1].waits.short_count = 1;
     begin_with(hold);

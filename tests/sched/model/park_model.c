@@ -40,6 +40,7 @@ static _Atomic(unsigned) arrivals; /* tasks that loop 0's poller has not taken y
 static _Atomic(unsigned) taken;    /* how many it has */
 static void (*arrival_bodies[2])(struct roti_worker *worker);
 static unsigned job_count;
+static unsigned loop_total;      /* also those that are not in the pool's table yet */
 static int last_words;           /* plain: written before the stop, read after it */
 static unsigned spins[LOOP_MAX]; /* own: parks without a sleep or a task between */
 
@@ -194,6 +195,16 @@ void roti_context_park(struct roti_thread *thread)
         roti_pause();
 }
 
+void roti_task_slots_drain(struct roti_worker *worker)
+{
+    (void)worker;
+}
+
+void roti_stack_cache_drain(struct roti_stack_cache *cache)
+{
+    (void)cache;
+}
+
 void roti_pool_foreign_enter(struct roti_pool *entered)
 {
     (void)entered;
@@ -216,7 +227,7 @@ static void stop_pool(void)
     ROTI_PLAIN_WRITE(&last_words);
     last_words = 1;
     roti_store(TK4, release, &pool.phase, (int)ROTI_STOPPING_PHASE); /* [TK4] release: as [PL2] */
-    for (unsigned i = 0; i < pool.worker_count; i++)
+    for (unsigned i = 0; i < loop_total; i++)
         roti_worker_notify(&workers[i]);
 }
 
@@ -257,7 +268,7 @@ static void loop_main(unsigned thread)
     struct roti_worker *worker = &workers[thread];
     worker->thread_object = roti_thread_self();
     worker->thread_object->worker = worker;
-    worker->thread_object->random_state = 1 + model_choose(pool.worker_count);
+    worker->thread_object->random_state = 1 + model_choose(loop_total);
     roti_worker_main(worker);
     ROTI_PLAIN_READ(&last_words);
     MODEL_ASSERT(last_words == 1);
@@ -269,7 +280,8 @@ static void reset(unsigned loop_count, unsigned jobs_that_count)
     memset(workers, 0, sizeof workers);
     memset(jobs, 0, sizeof jobs);
     memset(spins, 0, sizeof spins);
-    pool.worker_count = loop_count;
+    roti_store(TK25, relaxed, &pool.worker_count, loop_count);
+    roti_store(TK26, relaxed, &pool.active_count, loop_count);
     pool.workers = worker_pointers;
     pool.driver = &driver;
     pool.drain_deadline_ns = INT64_MAX;
@@ -277,11 +289,14 @@ static void reset(unsigned loop_count, unsigned jobs_that_count)
     roti_idle_init(&pool.idle, loop_count);
     roti_sentinel_init(&pool, false);
     for (unsigned i = 0; i < loop_count; i++) {
+        ROTI_PLAIN_WRITE(&worker_pointers[i]);
         worker_pointers[i] = &workers[i];
         workers[i].pool = &pool;
         workers[i].driver = &driver;
         workers[i].loop = &workers[i];
         workers[i].index = i;
+        workers[i].serves = true;
+        workers[i].review_ns = INT64_MAX;
         roti_fifo_init(&workers[i].local);
         roti_fifo_init(&workers[i].due);
         roti_search_init(&workers[i].waits);
@@ -300,6 +315,7 @@ static void reset(unsigned loop_count, unsigned jobs_that_count)
     roti_store(TK18, relaxed, &arrivals, 0);
     roti_store(TK24, relaxed, &taken, 0);
     job_count = jobs_that_count;
+    loop_total = loop_count;
     last_words = 0;
 }
 
@@ -316,7 +332,8 @@ static void begin_with(void (*body)(struct roti_worker *worker))
 static void check(void)
 {
     MODEL_ASSERT(roti_load(TK13, relaxed, &ran) == job_count);
-    MODEL_ASSERT(roti_load(TK14, relaxed, &pool.idle.counts) == 0);
+    uint64_t counts = roti_load(TK14, relaxed, &pool.idle.counts);
+    MODEL_ASSERT((counts & ((UINT64_C(1) << 48) - 1)) == 0); /* but for the members */
 }
 
 /* ---- A loop pushes one task, and is blocked: another must take it ---- */
@@ -497,3 +514,139 @@ static void setup_arrival_behind(void)
 MODEL_TEST(park_arrival_behind) = {.threads = {loop_main, loop_main, network_and_post},
                                    .setup = setup_arrival_behind,
                                    .check = check};
+
+/* ---- Loops that are retired and added ---- */
+
+#if ROTI_TSAN
+MODEL_SURVIVES("PL42:0", "whoever looks for a sleeper passes the word of the Dekker functions");
+MODEL_SURVIVES("PL43:0", "as PL42");
+#endif
+
+/* The last loop is retired while the first pushes a task and blocks: it may be searching for it,
+ * asleep and picked for it, or have it. The second one must run it. */
+static void retires_last(unsigned thread)
+{
+    (void)thread;
+    roti_pool_set_active(&pool, 2);
+}
+
+static void setup_retired(void)
+{
+    reset(3, 1);
+    begin_with(push_one_and_hold);
+}
+
+MODEL_TEST(park_retired) = {.threads = {loop_main, loop_main, loop_main, retires_last},
+                            .setup = setup_retired,
+                            .check = check};
+
+/* It is retired with more in its ring than it runs in a step; the other loop gets it all. */
+static void setup_retired_with_tasks(void)
+{
+    reset(2, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        jobs[i].box = 1;
+        jobs[i].body = count_one;
+        roti_ring_push(&workers[1].ring, &jobs[i].task.work.link);
+    }
+}
+
+static void retires_second(unsigned thread)
+{
+    (void)thread;
+    roti_pool_set_active(&pool, 1);
+}
+
+MODEL_TEST(park_retired_with_tasks) = {.threads = {loop_main, loop_main, retires_second},
+                                       .setup = setup_retired_with_tasks,
+                                       .check = check};
+
+/* A task is handed to a loop from outside as that is retired: the first loop is there for it. */
+static void retires_and_posts(unsigned thread)
+{
+    (void)thread;
+    roti_pool_set_active(&pool, 1);
+    enqueue(1, count_one);
+}
+
+static void posts_to_second(unsigned thread)
+{
+    (void)thread;
+    enqueue(0, count_one);
+}
+
+static void setup_posted(void)
+{
+    reset(2, 2);
+    roti_store(TK27, relaxed, &jobs[0].task.worker, &workers[1]);
+    roti_store(TK28, relaxed, &jobs[1].task.worker, &workers[1]);
+}
+
+MODEL_TEST(park_retired_posted) = {
+    .threads = {loop_main, loop_main, retires_and_posts, posts_to_second},
+    .setup = setup_posted,
+    .check = check};
+
+/* A retired loop is asked for again while the first pushes a task and blocks. */
+static void setup_revived(void)
+{
+    reset(2, 1);
+    roti_store(TK29, relaxed, &pool.active_count, 1U);
+    workers[1].serves = false;
+    roti_idle_init(&pool.idle, 1);
+    begin_with(push_one_and_hold);
+}
+
+static void revives_second(unsigned thread)
+{
+    (void)thread;
+    roti_pool_set_active(&pool, 2);
+}
+
+MODEL_TEST(park_revived) = {
+    .threads = {loop_main, loop_main, revives_second}, .setup = setup_revived, .check = check};
+
+/* Two loops block, each with a task that waits; the third comes from nowhere. */
+static void setup_added(void)
+{
+    setup_two();
+    roti_store(TK30, relaxed, &pool.worker_count, 2U);
+    roti_store(TK34, relaxed, &pool.active_count, 2U);
+    workers[2].serves = false;
+    roti_idle_init(&pool.idle, 2);
+}
+
+static void adds_third(unsigned thread)
+{
+    (void)thread;
+    roti_pool_append(&pool, &workers[2]);
+    roti_pool_set_active(&pool, 3);
+}
+
+MODEL_TEST(park_added) = {
+    .threads = {loop_main, loop_main, loop_main, adds_third}, .setup = setup_added, .check = check};
+
+/* The first sleeps alone when the second comes, is given two tasks, and blocks with the one. */
+static void adds_and_posts(unsigned thread)
+{
+    (void)thread;
+    roti_pool_append(&pool, &workers[1]);
+    roti_pool_set_active(&pool, 2);
+    enqueue(0, hold);
+    enqueue(1, count_one);
+}
+
+static void setup_added_to_sleeper(void)
+{
+    reset(2, 1);
+    roti_store(TK31, relaxed, &pool.worker_count, 1U);
+    roti_store(TK32, relaxed, &pool.active_count, 1U);
+    workers[1].serves = false;
+    roti_idle_init(&pool.idle, 1);
+    for (unsigned i = 0; i < 2; i++)
+        roti_store(TK33, relaxed, &jobs[i].task.worker, &workers[1]);
+}
+
+MODEL_TEST(park_added_to_sleeper) = {.threads = {loop_main, loop_main, adds_and_posts},
+                                     .setup = setup_added_to_sleeper,
+                                     .check = check};

@@ -24,6 +24,7 @@ static struct roti_worker *worker_pointers[WORKERS];
 static _Atomic(bool) notified;        /* worker 0 */
 static _Atomic(bool) visible;         /* a sleeping task can be listed */
 static _Atomic(bool) cancelled;       /* and was told to end */
+static _Atomic(unsigned) stage;       /* of a task that changes its loop */
 static int ends[MODEL_THREADS_MAX];   /* plain: what each thread's tasks did last */
 static bool alive[MODEL_THREADS_MAX]; /* plain: an admitted task has not ended */
 
@@ -84,6 +85,9 @@ NEVER(void rota_task_unref(struct rota_task *task))
 NEVER(void roti_task_describe(const struct roti_stack *stack, char *buf, size_t size))
 NEVER(int roti_fork_watch(struct roti_pool *watched))
 NEVER(void roti_fork_unwatch(struct roti_pool *watched))
+void roti_fork_hold(void) {}
+void roti_fork_release(void) {}
+NEVER(void roti_pool_wake_one(struct roti_pool *woken))
 /* clang-format on */
 
 /* ---- Tasks ---- */
@@ -203,6 +207,39 @@ static void internal_worker(unsigned thread)
     roti_pool_retire(&pool, &workers[thread], true);
 }
 
+static bool is_added(void *arg)
+{
+    (void)arg;
+    return roti_load(TP22, relaxed, &stage) == 1;
+}
+
+static bool is_passed_on(void *arg)
+{
+    (void)arg;
+    return roti_load(TP23, relaxed, &stage) == 2;
+}
+
+/* A leftover that adds a loop, and ends the task that was spawned there and came from there. */
+static void growing_worker(unsigned thread)
+{
+    roti_pool_exit(&pool);
+    roti_pool_append(&pool, &workers[2]);
+    roti_store(TP24, relaxed, &stage, 1U);
+    model_wait_until(is_passed_on, NULL);
+    (void)roti_exchange(TP25, acquire, &stage, 3U); /* [TP25] acquire: as [R17] */
+    end(2, &workers[thread]);
+    end(thread, &workers[thread]);
+}
+
+/* The loop that is added: it spawns a task, which another loop takes. */
+static void added_worker(unsigned thread)
+{
+    model_wait_until(is_added, NULL);
+    (void)roti_exchange(TP26, relaxed, &stage, 3U);
+    MODEL_ASSERT(admit(thread, &workers[thread]));
+    roti_store(TP27, release, &stage, 2U); /* [TP27] release: as [R11] */
+}
+
 /* A loop that leaves when it sees the phase: it sees what was done before. */
 static void leaver(unsigned thread)
 {
@@ -215,6 +252,7 @@ static void leaver(unsigned thread)
 
 #if defined(ROTI_DEKKER_FENCES) && ROTI_DEKKER_FENCES
 MODEL_SURVIVES("TP1:0", "the light Dekker function before it is a fence here");
+MODEL_SURVIVES("TP27:0", "as TP1");
 #endif
 #if !ROTI_TSAN
 MODEL_SURVIVES("PL2:0",
@@ -223,13 +261,17 @@ MODEL_SURVIVES("PL17:0",
                "the heavy Dekker function after it is a fence; killed where it is a word");
 #endif
 
+MODEL_SURVIVES("SP1:0", "nobody switches figures here: see model_spin");
+MODEL_SURVIVES("SP3:0", "as SP1");
+
 static void reset(void)
 {
     memset(&pool, 0, sizeof pool);
     memset(workers, 0, sizeof workers);
     memset(ends, 0, sizeof ends);
     memset(alive, 0, sizeof alive);
-    pool.worker_count = WORKERS;
+    roti_store(TP12, relaxed, &pool.worker_count, (unsigned)WORKERS);
+    roti_store(TP13, relaxed, &pool.active_count, (unsigned)WORKERS);
     pool.workers = worker_pointers;
     pool.driver = &driver;
     pool.drain_deadline_ns = INT64_MAX;
@@ -238,6 +280,7 @@ static void reset(void)
     roti_store(TP10, relaxed, &visible, false);
     roti_store(TP11, relaxed, &cancelled, false);
     for (unsigned i = 0; i < WORKERS; i++) {
+        ROTI_PLAIN_WRITE(&worker_pointers[i]);
         worker_pointers[i] = &workers[i];
         workers[i].pool = &pool;
         workers[i].driver = &driver;
@@ -250,6 +293,13 @@ static void reset_with_other(void)
 {
     reset();
     (void)admit(2, &workers[2]);
+}
+
+static void reset_growing(void)
+{
+    reset();
+    roti_store(TP28, relaxed, &pool.worker_count, 2U);
+    roti_store(TP29, relaxed, &stage, 0U);
 }
 
 static void reset_with_internal(void)
@@ -281,3 +331,5 @@ MODEL_TEST(pool_outside_sleeper) = {.threads = {supervisor, main_worker, sleepin
                                     .check = check};
 MODEL_TEST(pool_outsider) = {
     .threads = {supervisor, main_worker, outsider}, .setup = reset, .check = check};
+MODEL_TEST(pool_grows) = {
+    .threads = {supervisor, growing_worker, added_worker}, .setup = reset_growing, .check = check};

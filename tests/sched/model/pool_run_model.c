@@ -116,6 +116,8 @@ NOTHING(void roti_stack_cache_drain(struct roti_stack_cache *cache))
 NOTHING(void roti_stack_quarantine_free(struct roti_stack_quarantine *quarantine))
 NOTHING(void roti_worker_notify(struct roti_worker *notified))
 NOTHING(void roti_fork_unwatch(struct roti_pool *watched))
+NOTHING(void roti_fork_hold(void))
+NOTHING(void roti_fork_release(void))
 NOTHING(void rota_task_unref(struct rota_task *unneeded))
 NOTHING(void roti_task_visit(struct roti_pool *visited, bool internal,
                              void (*visit)(struct rota_task *seen, void *arg), void *arg))
@@ -123,6 +125,7 @@ NOTHING(void roti_task_visit(struct roti_pool *visited, bool internal,
 NEVER(struct roti_worker *roti_worker_current(void))
 NEVER(struct roti_stack_quarantine *roti_stack_quarantine_create(unsigned count))
 NEVER(unsigned roti_worker_help(struct roti_worker *helper, struct roti_worker *blocked))
+NEVER(void roti_pool_wake_one(struct roti_pool *told))
 NEVER(bool roti_task_cancel_request(struct rota_task *cancelled, unsigned *ret_ticket))
 NEVER(bool roti_state_hold(roti_word *word))
 NEVER(void roti_task_report(const char *text, struct rota_task *reported, int status))
@@ -196,6 +199,7 @@ MODEL_SURVIVES("PL2:0", "as PL1");
 MODEL_SURVIVES("PL3:0", "as PL1");
 MODEL_SURVIVES("PL4:0", "as PL1");
 MODEL_SURVIVES("PL17:0", "as PL1");
+MODEL_SURVIVES("PL40:0", "as PL1");
 MODEL_SURVIVES("D1:0", "as PL1");
 MODEL_SURVIVES("D2:0", "as PL1");
 MODEL_SURVIVES("I11:0", "nothing is left in a queue here: see model_inbox");
